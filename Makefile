@@ -1,0 +1,52 @@
+# Two commands set everything up on a fresh machine: `make quickstart` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints.txt
+RUN_DIR ?= runs/quickstart
+
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: help env quickstart test test-slow check format bench wheel clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+# The environment is complete when its stamp is newer than everything that decides what goes into it.
+env: $(VENV)/.complete ## create the environment in .venv
+
+$(VENV)/.complete: setup.cfg pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+	touch $@
+
+quickstart: env ## train a Spanish tagger on the built-in corpus and encoder, without any download
+	$(BIN)/xner train tsl --source sample:en --target sample:es --variants mt tsl --output_dir $(RUN_DIR)
+	$(BIN)/xner show $(RUN_DIR)
+
+test: env ## the tests that CI runs
+	$(BIN)/python -m pytest --quiet
+
+test-slow: env ## the tests that take minutes
+	$(BIN)/python -m pytest --quiet -m slow
+
+check: env ## lint, format, types, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet
+
+format: env ## let ruff rewrite
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: env ## the speed figures of the README
+	$(BIN)/python benchmarks/training_throughput.py --json runs/bench/training_throughput.json
+
+wheel: env ## a wheel in dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist *.egg-info
