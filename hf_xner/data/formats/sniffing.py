@@ -1,0 +1,150 @@
+"""Tell the layout of a user's own file from its name and its first lines, and refuse where that would be guessing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+from hf_xner.data.formats.columns import DOCUMENT, LANGUAGE_PREFIX, METADATA, STRUCTURE, ColumnLayout, split_runs
+from hf_xner.data.formats.conllu import WIDTH, ConlluLayout
+from hf_xner.data.formats.parquet import ParquetLayout
+from hf_xner.data.formats.records import JsonlLayout
+from hf_xner.data.formats.tables import TableLayout
+from hf_xner.data.formats.text import BLANK
+from hf_xner.errors import InputError
+
+Layout = ColumnLayout | ConlluLayout | JsonlLayout | TableLayout | ParquetLayout
+
+LOOKED_AT = 2000  # lines; enough to meet an entity in every corpus at hand
+TAG = re.compile(r"O|[BIMES]-\S+")
+# Phrase types of the chunk column that CoNLL-2000 and CoNLL-2003 have beside the entities.
+CHUNK = re.compile(r"O|[BI]-(?:NP|VP|PP|ADVP|ADJP|SBAR|PRT|CONJP|INTJ|LST|UCP|NC|VC|PC)")
+DELIMITERS = {"tab": "\t", "space": " ", "comma": ",", "semicolon": ";"}
+OPTIONS = ("token", "tag", "delimiter", "comment", "scheme")
+
+
+def layout_from_options(path: Path, options: dict[str, str]) -> Layout | None:
+    """The layout that the options after a path ask for: ``words.tsv?token=2&tag=3``.
+
+    Args:
+        path: The file; its ending decides between columns, tables, JSON lines and parquet.
+        options: ``token`` and ``tag`` (a column's number, counted from 1, or its name; ``tag=0`` for a file without
+            tags), ``delimiter`` (a character or tab, space, comma, semicolon), ``comment`` (the beginning of lines to
+            skip).
+
+    Returns:
+        The layout, or None where no option speaks of it.
+
+    Raises:
+        InputError: An option is unknown or makes no sense for the file.
+    """
+    unknown = sorted(set(options) - set(OPTIONS))
+    if unknown:
+        raise InputError(f"unknown option {unknown[0]!r}", where=str(path), remedy=f"use {', '.join(OPTIONS)}")
+    token, tag = options.get("token"), options.get("tag")
+    delimiter = options.get("delimiter")
+    delimiter = None if delimiter is None else DELIMITERS.get(delimiter, delimiter)
+    if path.suffix in {".jsonl", ".parquet"} and (token or tag):
+        kind = JsonlLayout if path.suffix == ".jsonl" else ParquetLayout
+        return kind(token or "tokens", tag)
+    if any(name is not None and not name.isdecimal() for name in (token, tag)):
+        return TableLayout(token, tag, delimiter)
+    if not {"token", "tag", "delimiter", "comment"} & set(options):
+        return None
+    comment = options.get("comment")
+    return ColumnLayout(
+        token=_column(path, token, "1"),
+        tag=None if tag == "0" else _column(path, tag, "0"),
+        delimiter=delimiter,
+        comments=(comment,) if comment else (),
+    )
+
+
+def sniff(path: Path, lines: Sequence[str]) -> Layout:
+    """Tell how a text file is laid out.
+
+    Args:
+        path: The file; ``.jsonl`` and ``.conllu`` are what they say, all others are told by their lines.
+        lines: Its lines.
+
+    Returns:
+        Its layout.
+
+    Raises:
+        InputError: Two columns could hold the tags.
+    """
+    if path.suffix == ".jsonl":
+        return JsonlLayout()
+    rows = _rows(lines)
+    delimiter = "\t" if rows and "\t" in rows[0] else " "
+    lined_up = delimiter == " " and bool(rows) and "" in rows[0].split(" ")
+    cells = [split_runs(row) if lined_up else row.split(delimiter) for row in rows]
+    width = len(cells[0]) if cells else 1
+    cells = [row for row in cells if len(row) == width]
+    if path.suffix == ".conllu" or (width == WIDTH and any("name=" in row[-1] for row in cells)):
+        return ConlluLayout()
+    if path.suffix in {".csv", ".tsv"} and TableLayout().header(lines[0]) is not None:
+        return TableLayout()
+    prefixed = delimiter == "\t" and _share_prefix(rows)
+    if width == 1:
+        return ColumnLayout(tag=None, delimiter=delimiter)
+    if _numbered(cells):
+        tag = next((column for column in range(2, width) if _all_match(TAG, cells, column)), -1)
+        return ColumnLayout(token=1, tag=tag, delimiter=delimiter, comments=("#",))
+    return ColumnLayout(tag=_tag_column(path, cells, width), delimiter=delimiter, prefixed=prefixed)
+
+
+def _rows(lines: Sequence[str]) -> list[str]:
+    """The first lines that hold tokens."""
+    held = (
+        line
+        for line in lines
+        if line.strip(BLANK)
+        and not line.startswith((DOCUMENT, "##"))
+        and not METADATA.match(line)
+        and not STRUCTURE.fullmatch(line.split("\t")[0])
+    )
+    rows = list(islice(held, LOOKED_AT))
+    # A line that begins with # is a comment or the token "#": the others tell the layout either way.
+    return [row for row in rows if not row.startswith("#")] or rows
+
+
+def _share_prefix(rows: Iterable[str]) -> bool:
+    prefixes = {match.group(1) if (match := LANGUAGE_PREFIX.match(row)) else None for row in rows}
+    return len(prefixes) == 1 and None not in prefixes
+
+
+def _numbered(cells: Sequence[Sequence[str]]) -> bool:
+    """Whether the first column counts the words of each sentence, as UNER's and GermEval's does."""
+    return len(cells[0]) > 2 and cells[0][0] == "1" and all(row[0].isdecimal() for row in cells)
+
+
+def _all_match(pattern: re.Pattern[str], cells: Sequence[Sequence[str]], column: int) -> bool:
+    return all(pattern.fullmatch(row[column]) for row in cells)
+
+
+def _tag_column(path: Path, cells: Sequence[Sequence[str]], width: int) -> int:
+    candidates = [column for column in range(1, width) if _all_match(TAG, cells, column)]
+    telling = [column for column in candidates if any(row[column] != "O" for row in cells)]
+    entities = [column for column in telling if not _all_match(CHUNK, cells, column)]
+    if len(entities) > 1:
+        numbers = " and ".join(str(column + 1) for column in entities)
+        raise InputError(
+            f"columns {numbers} both look like tags",
+            where=str(path),
+            remedy=f"say which, as in {path}?tag={entities[0] + 1}",
+        )
+    if entities:
+        return entities[0]
+    empty = [column for column in candidates if column not in telling]
+    return empty[-1] if empty else -1
+
+
+def _column(path: Path, number: str | None, default: str) -> int:
+    """A column counted from 1 as an index; 0 stands for the last."""
+    value = int(number or default)
+    if value > 1000:
+        raise InputError(f"column {value}", where=str(path), remedy="give a column's number, counted from 1")
+    return value - 1
