@@ -1,0 +1,197 @@
+"""Reads what `xner predict` is given: one item at a time, so that a pipe of any length can be tagged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hf_xner.data.formats.columns import DOCUMENT, METADATA
+from hf_xner.data.formats.records import check_strings, check_tags, check_text
+from hf_xner.errors import InputError
+from hf_xner.labels import split_tag
+
+EXTENSIONS = {
+    ".txt": "text",
+    ".words": "words",
+    ".tok": "words",
+    ".conll": "conll",
+    ".bio": "conll",
+    ".iob": "conll",
+    ".iob2": "conll",
+    ".tsv": "conll",
+    ".jsonl": "jsonl",
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One input.
+
+    Attributes:
+        content: A raw text, or a list of words.
+        gold: Gold tags of the words, where the input has them.
+        record: Fields to hand on to the output (an `id`).
+    """
+
+    content: str | list[str]
+    gold: list[str] | None = None
+    record: dict[str, Any] | None = None
+
+
+def kind_of(name: str, kind: str | None) -> str:
+    """The kind of input of a file: as said, or by its extension; standard input ("-") is raw text.
+
+    Raises:
+        InputError: The extension says nothing.
+    """
+    if kind is not None:
+        return kind
+    if name == "-":
+        return "text"
+    for extension, known in EXTENSIONS.items():
+        if name.lower().endswith(extension):
+            return known
+    raise InputError(
+        "the name does not say what is in the file", where=name, remedy=f"add --input {'|'.join(READERS)}"
+    )
+
+
+def read_items(stream: Iterable[bytes], name: str, kind: str) -> Iterator[Item]:
+    """Yield the inputs of a stream.
+
+    Args:
+        stream: Lines of bytes, UTF-8.
+        name: Its name, for messages.
+        kind: "text" (a line is a text), "words" (a line is a sentence, its words between spaces), "conll" (columns,
+            the word first, a tag last where there are tags) or "jsonl" (objects with `text` or `tokens`).
+
+    Raises:
+        InputError: A line is not what the kind says; names file and line.
+    """
+    return READERS[kind](_lines(stream, name), name)
+
+
+def _lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
+    for number, raw in enumerate(stream, start=1):
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"byte 0x{raw[error.start]:02x} is not UTF-8",
+                where=f"{name}:{number}",
+                remedy="recode the input, for instance with iconv -f latin1 -t utf8",
+            ) from None
+        text = text.removeprefix("\ufeff") if number == 1 else text
+        yield number, text.rstrip("\r\n")
+
+
+def _texts(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:
+    return (Item(text) for _, text in lines)
+
+
+def _words(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:
+    return (Item(text.split()) for _, text in lines)
+
+
+def _conll(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:
+    rows: list[tuple[int, list[str]]] = []
+    tagged: bool | None = None
+    for number, line in lines:
+        if line.strip() and not line.startswith(DOCUMENT):
+            if not METADATA.match(line):
+                rows.append((number, _columns(line, f"{name}:{number}")))
+            continue
+        if rows:
+            tagged = _has_tags(rows) if tagged is None else tagged
+            yield _sentence(rows, tagged, name)
+            rows = []
+    if rows:
+        yield _sentence(rows, _has_tags(rows) if tagged is None else tagged, name)
+
+
+def _columns(line: str, where: str) -> list[str]:
+    columns = [cell.strip() for cell in line.rstrip("\t ").split("\t")] if "\t" in line else line.split()
+    if len(columns) >= 8 and columns[0].isdigit():
+        raise InputError(
+            "this looks like CoNLL-U, whose first column is a number",
+            where=where,
+            remedy="cut out the column of words, as in cut -f2",
+        )
+    return columns
+
+
+def _has_tags(rows: list[tuple[int, list[str]]]) -> bool:
+    """Tell from its first sentence whether a file's last column holds tags."""
+    return all(len(columns) > 1 and _is_tag(columns[-1]) for _, columns in rows)
+
+
+def _is_tag(value: str) -> bool:
+    try:
+        split_tag(value)
+    except InputError:
+        return False
+    return True
+
+
+def _sentence(rows: list[tuple[int, list[str]]], tagged: bool, name: str) -> Item:
+    if not tagged:
+        return Item([columns[0] for _, columns in rows])
+    for number, columns in rows:
+        if len(columns) < 2 or not _is_tag(columns[-1]):
+            raise InputError(
+                f"no tag at the end of {' '.join(columns)[:60]!r}",
+                where=f"{name}:{number}",
+                remedy="give every word a tag, or none",
+            )
+    return Item([columns[0] for _, columns in rows], [columns[-1] for _, columns in rows])
+
+
+def _records(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:
+    first: str | None = None
+    for number, line in lines:
+        if not line.strip():
+            continue
+        where = f"{name}:{number}"
+        record = _record(line, where)
+        keys = [key for key in ("text", "tokens") if key in record]
+        if len(keys) != 1 or (first is not None and keys != [first]):
+            raise InputError(
+                f"expected {first!r} as in the lines before" if first else "expected either 'text' or 'tokens'",
+                where=where,
+                remedy='write {"text": "…"} on every line, or {"tokens": ["…", "…"]} on every line',
+            )
+        first = keys[0]
+        yield _item(record, first, where)
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not JSON ({error})", where=where, remedy="write one object a line") from None
+    if not isinstance(record, dict):
+        raise InputError("not a JSON object", where=where, remedy='write one {"text": "…"} a line')
+    return record
+
+
+def _item(record: dict[str, Any], key: str, where: str) -> Item:
+    handed_on = {"id": record["id"]} if "id" in record else None
+    if key == "text":
+        if not isinstance(record["text"], str):
+            raise InputError("'text' is not a string", where=where, remedy="for words use 'tokens'")
+        return Item(check_text(record["text"], "text", where), None, handed_on)
+    words = check_strings(record["tokens"], "token", where)
+    gold = record.get("ner_tags")
+    if gold is not None:
+        check_tags(gold, len(words), where)
+    return Item(words, gold, handed_on)
+
+
+READERS: dict[str, Callable[[Iterable[tuple[int, str]], str], Iterator[Item]]] = {
+    "text": _texts,
+    "words": _words,
+    "conll": _conll,
+    "jsonl": _records,
+}

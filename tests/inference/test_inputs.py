@@ -1,0 +1,98 @@
+"""What `xner predict` reads."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hf_xner.errors import InputError
+from hf_xner.inference.inputs import READERS, Item, kind_of, read_items
+
+
+def items(text: str | bytes, kind: str) -> list[Item]:
+    raw = text if isinstance(text, bytes) else text.encode()
+    return list(read_items(io.BytesIO(raw), "input", kind))
+
+
+def test_each_line_of_text_is_one_input():
+    assert items("\ufeffKiel. Bonn.\r\n\nx", "text") == [Item("Kiel. Bonn."), Item(""), Item("x")]
+
+
+def test_each_line_of_words_is_one_sentence():
+    assert items("Kiel  is\there\n\nx\n", "words") == [Item(["Kiel", "is", "here"]), Item([]), Item(["x"])]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Kiel NNP B-LOC\nis VBZ O\n\n\nx NN O\n", [(["Kiel", "is"], ["B-LOC", "O"]), (["x"], ["O"])]),
+        ("-DOCSTART- -X- O\n\nKiel B-LOC\r\n\r\n", [(["Kiel"], ["B-LOC"])]),
+        ("-DOCSTART- -DOCSTART- O\nKiel N B-LOC\n", [(["Kiel"], ["B-LOC"])]),
+        ("# id 7f domain=en\nKiel _ _ B-LOC\n# _ _ O\n", [(["Kiel", "#"], ["B-LOC", "O"])]),
+        ("New York\tB-LOC\n", [(["New York"], ["B-LOC"])]),
+        ("Kiel\nis\n\nhere\n", [(["Kiel", "is"], None), (["here"], None)]),
+        ("Kiel NNP\nis VBZ\n", [(["Kiel", "is"], None)]),
+        ("", []),
+        ("\n\n", []),
+    ],
+)
+def test_columns(text, expected):
+    assert [(item.content, item.gold) for item in items(text, "conll")] == expected
+
+
+def test_json_lines():
+    lines = '{"id": "a", "tokens": ["Kiel", ""], "ner_tags": ["B-LOC", "O"]}\n\n{"tokens": []}\n'
+    assert items(lines, "jsonl") == [Item(["Kiel", ""], ["B-LOC", "O"], {"id": "a"}), Item([])]
+    assert items('{"text": "Kiel"}', "jsonl") == [Item("Kiel")]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        (b"ok\nK\xf6ln\n", "text", "input:2: byte 0xf6 is not UTF-8; recode the input"),
+        ("Kiel B-LOC\nis\n", "conll", None),
+        ("Kiel B-LOC\n\nis\n", "conll", "input:3: no tag at the end of 'is'; give every word a tag"),
+        ("Kiel B-LOC\n\nis Z-LOC\n", "conll", "input:3: no tag at the end of 'is Z-LOC'"),
+        ("1\tKiel\tKiel\tPROPN\t_\t_\t0\troot\t_\t_\n", "conll", "input:1: this looks like CoNLL-U.*cut -f2"),
+        ('{"text": "a"}\n{"tokens": []}\n', "jsonl", "input:2: expected 'text' as in the lines before"),
+        ('{"text": "a", "tokens": []}\n', "jsonl", "input:1: expected either 'text' or 'tokens'"),
+        ("{\n", "jsonl", "input:1: not JSON"),
+        ("[]\n", "jsonl", "input:1: not a JSON object"),
+        ('{"text": ["a"]}\n', "jsonl", "input:1: 'text' is not a string; for words use 'tokens'"),
+        ('{"text": "\\ud800"}\n', "jsonl", "input:1: half a surrogate pair in a text"),
+        ('{"tokens": "ab"}\n', "jsonl", "input:1: the tokens are not a list of strings"),
+        ('{"tokens": ["a"], "ner_tags": []}\n', "jsonl", "input:1: 1 tokens but 0 tags"),
+    ],
+)
+def test_bad_input_names_file_and_line(text, kind, message):
+    if message is None:  # the first sentence decides whether there are tags at all
+        assert [item.gold for item in items(text, kind)] == [None]
+        return
+    with pytest.raises(InputError, match=message):
+        items(text, kind)
+
+
+@settings(max_examples=200, deadline=None)
+@given(kind=st.sampled_from(sorted(READERS)), data=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_are_read_or_refused_in_one_line(kind, data):
+    try:
+        for item in items(data, kind):
+            assert item.gold is None or len(item.gold) == len(item.content)
+    except InputError as error:
+        assert "input:" in str(error)
+
+
+def test_the_kind_is_said_by_option_or_extension_never_guessed():
+    """User demand 3."""
+    assert kind_of("-", None) == "text"
+    assert kind_of("a/B.TXT", None) == "text"
+    assert kind_of("a.conll", None) == "conll"
+    assert kind_of("a.jsonl", None) == "jsonl"
+    assert kind_of("a.conll", "words") == "words"
+    with pytest.raises(
+        InputError, match=r"eng.testb: the name does not say .*; add --input text\|words\|conll\|jsonl"
+    ):
+        kind_of("eng.testb", None)
