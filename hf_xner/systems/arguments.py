@@ -1,0 +1,149 @@
+"""Options that every system has; a system's own options extend them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hf_xner.errors import InputError
+from hf_xner.models.builtin import ENCODERS
+
+SELECT_ON = ("none", "source_dev", "target_dev", "target_test")
+EVALUATE_ON = ("source_dev", "source_test", "target_dev", "target_test")
+
+
+@dataclass
+class SystemArguments:
+    """Options shared by all systems; the command line, a YAML file and a Python call give the same ones."""
+
+    source: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Labelled corpora: specs such as conll2003:en (see `xner data list`) or paths."},
+    )
+    target: str = field(default="", metadata={"help": "Target corpus: a spec or a path. Its tags never train."})
+    output_dir: str = field(default="", metadata={"help": "Run folder: student, results, predictions, log."})
+    encoder: str = field(
+        default="xner-mini", metadata={"help": "Encoder: the built-in xner-mini, a folder or a Hub id."}
+    )
+    seeds: list[int] = field(default_factory=lambda: [1], metadata={"help": "One training per seed; mean and SD."})
+    data_dir: str | None = field(
+        default=None, metadata={"help": "Folder with local corpora, searched before the Hub (or HF_XNER_DATA)."}
+    )
+    label_map: str | None = field(
+        default=None,
+        metadata={
+            "help": "Entity types to rename, where a corpus has them: MISC=O,GPE=LOC, or a named map such as conll."
+        },
+    )
+    select_on: str = field(
+        default="none",
+        metadata={
+            "help": "Which labelled set picks the student's best epoch: none, source_dev, target_dev, or target_test "
+            "(an oracle, never for publication). Teachers are picked on source_dev whenever this is not none."
+        },
+    )
+    evaluate_on: list[str] = field(
+        default_factory=lambda: ["target_test"],
+        metadata={"help": "Labelled sets to score at the end: source_dev, source_test, target_dev, target_test."},
+    )
+    max_target_sentences: int | None = field(
+        default=None, metadata={"help": "Use only the first so many unlabelled sentences."}
+    )
+    max_length: int = field(default=128, metadata={"help": "Longest training row in sub-words."})
+    long_sentences: str = field(
+        default="truncate", metadata={"help": "Longer training sentences: truncate (as published) or window."}
+    )
+    batch_size: int = field(default=32, metadata={"help": "Sentences in one optimiser step, all processes together."})
+    micro_batch_size: int = field(default=32, metadata={"help": "Sentences in one forward pass of one process."})
+    weight_decay: float = field(default=0.01, metadata={"help": "Decoupled weight decay."})
+    warmup: float = field(default=0.1, metadata={"help": "Share of the steps in which the rate rises."})
+    max_grad_norm: float = field(default=1.0, metadata={"help": "Gradient clipping."})
+    freeze_layers: int | None = field(
+        default=None, metadata={"help": "Bottom layers frozen; a quarter by default (3 of 12, as published)."}
+    )
+    freeze_embeddings: bool = field(default=True, metadata={"help": "Freeze the embeddings, as published."})
+    lora_rank: int = field(default=0, metadata={"help": "Train LoRA adapters of this rank, merged before saving."})
+    precision: str = field(
+        default="auto", metadata={"help": "bf16, fp32, or auto: bf16 where the hardware multiplies it natively."}
+    )
+    store: str | None = field(
+        default=None, metadata={"help": "Stage store shared by all runs (or HF_XNER_STORE; see `xner runs`)."}
+    )
+    dry_run: bool = field(default=False, metadata={"help": "Print the stages, which are there, time and disk."})
+
+    def __post_init__(self) -> None:
+        """Coerce what YAML files give as strings, and refuse what cannot be meant."""
+        for name, value in vars(self).items():
+            kind = self.__dataclass_fields__[name].type
+            if isinstance(value, str) and kind in ("float", "float | None"):
+                setattr(self, name, float(value))
+        if isinstance(self.source, str):
+            self.source = [self.source]
+        self._check()
+
+    def _check(self) -> None:
+        _choice("--select_on", self.select_on, SELECT_ON)
+        _choice("--long_sentences", self.long_sentences, ("truncate", "window"))
+        _choice("--precision", self.precision, ("auto", "bf16", "fp32"))
+        for name in self.evaluate_on:
+            _choice("--evaluate_on", name, EVALUATE_ON)
+        if not self.output_dir:
+            raise InputError("no run folder was given", remedy="add --output_dir runs/NAME")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise InputError(f"seeds must be different numbers, not {self.seeds}", where="--seeds")
+        for name in ("batch_size", "micro_batch_size", "max_length"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{getattr(self, name)} is not a positive number", where=f"--{name}")
+
+    @property
+    def specs(self) -> list[str]:
+        """Every corpus of the run."""
+        return [*self.source, *([self.target] if self.target else [])]
+
+    def fit_options(self) -> dict[str, Any]:
+        """Settings of a training run that do not differ between teacher and student."""
+        names = (
+            "batch_size",
+            "micro_batch_size",
+            "weight_decay",
+            "warmup",
+            "max_grad_norm",
+            "max_length",
+            "long_sentences",
+            "freeze_layers",
+            "freeze_embeddings",
+            "lora_rank",
+        )
+        return {name: getattr(self, name) for name in names} | {"bf16": use_bf16(self.precision)}
+
+
+def _choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"{value!r} is not one of {', '.join(allowed)}", where=option)
+
+
+def use_bf16(precision: str) -> bool:
+    """Whether to multiply in bfloat16: on request, or where the hardware does it natively."""
+    import torch
+
+    if precision != "auto":
+        return precision == "bf16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def learning_rate(given: float | None, encoder: str, role: str, published: float) -> float:
+    """The rate asked for, else the built-in encoder's own, else the published one for mBERT.
+
+    Args:
+        given: The option's value.
+        encoder: The encoder's name.
+        role: "teacher" or "student".
+        published: The paper's rate.
+    """
+    if given is not None:
+        return given
+    if encoder in ENCODERS:
+        return float(getattr(ENCODERS[encoder], f"{role}_learning_rate"))
+    return published

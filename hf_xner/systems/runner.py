@@ -1,0 +1,181 @@
+"""From options to a finished run folder: the same steps for every system."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from hf_xner.data import describe
+from hf_xner.data.label_maps import check_compatible
+from hf_xner.labels import entity_types
+from hf_xner.systems import report
+from hf_xner.systems.arguments import SystemArguments
+from hf_xner.systems.files import read_json, write_json
+from hf_xner.systems.processes import Processes, current_processes, on_main
+from hf_xner.systems.run_folder import RunFolder
+from hf_xner.systems.stages import StageStore
+from hf_xner.systems.tagger_stages import Tagger, calibrate_tagger, score_tagger
+from hf_xner.systems.workspace import Labelled, Workspace
+from hf_xner.training.fit import HISTORY_PLOT
+from hf_xner.training.history import HISTORY
+
+STUDENT = "student"
+
+
+class System(Protocol):
+    """What the module of a system offers.
+
+    Attributes:
+        Arguments: Dataclass of its options.
+        MAIN_VARIANT: The variant whose model the run folder holds as `student`.
+        BASELINE: The variant that others are compared with.
+    """
+
+    Arguments: type[SystemArguments]
+    MAIN_VARIANT: str
+    BASELINE: str
+
+    def build(self, space: Workspace, seed: int) -> dict[str, Tagger]:
+        """Make (or find in the store) every variant's tagger for one seed."""
+        ...
+
+
+def run_system(name: str, system: System, arguments: SystemArguments) -> dict[str, Any]:
+    """Run a system from its options to its run folder.
+
+    Args:
+        name: The system's name.
+        system: Its module.
+        arguments: Its options.
+
+    Returns:
+        The content of `results.json`; for a dry run {"plan": text}.
+    """
+    processes = current_processes()
+    if arguments.dry_run:
+        return _dry_run(system, arguments, processes)
+    with RunFolder(arguments.output_dir, system=name, arguments=_kept(arguments), processes=processes) as folder:
+        store = StageStore(arguments.store, run_folder=folder.path)
+        space = Workspace(arguments, store, processes, folder)
+        sets = _open_inputs(space)
+        folder.describe(seeds=arguments.seeds, data={gold.name: gold.digest for gold in sets.values()})
+        taggers = {seed: system.build(space, seed) for seed in arguments.seeds}
+        scores = {
+            seed: {
+                variant: {
+                    set_name: score_tagger(space, f"{variant} on {set_name}, seed {seed}", tagger, gold)
+                    for set_name, gold in sets.items()
+                }
+                for variant, tagger in variants.items()
+            }
+            for seed, variants in taggers.items()
+        }
+        seed, variant = _student(system, taggers)
+        student = taggers[seed][variant]
+        calibration = _calibration(space, student)
+        results = on_main(processes, lambda: _results(variant, system, space, sets, scores, calibration))
+        _fill(folder, student.folder, scores[seed][variant], calibration, processes)
+        folder.write_results(results)
+        if processes.rank == 0:
+            print(report.format_results(results["variants"], results["differences"]))
+            print(f"\n{arguments.output_dir}: student/, predictions/, results.json, history.png, log.txt")
+    return results
+
+
+def _kept(arguments: SystemArguments) -> dict[str, Any]:
+    return {name: value for name, value in asdict(arguments).items() if name != "dry_run"}
+
+
+def _dry_run(system: System, arguments: SystemArguments, processes: Processes) -> dict[str, Any]:
+    store = StageStore(arguments.store, dry_run=True)
+    space = Workspace(arguments, store, processes)
+    sets = _open_inputs(space)
+    for seed in arguments.seeds:
+        for variant, tagger in system.build(space, seed).items():
+            for set_name, gold in sets.items():
+                score_tagger(space, f"{variant} on {set_name}, seed {seed}", tagger, gold)
+    plan = store.format_plan()
+    if processes.rank == 0:
+        print(plan)
+    return {"plan": plan}
+
+
+def _open_inputs(space: Workspace) -> dict[str, Labelled]:
+    """Open everything that is only read, so that a mistake shows before anything trains."""
+    if space.arguments.target:
+        space.check_target()
+    sets = space.evaluation_sets()
+    known = entity_types(space.labelled(space.arguments.source[0], "train").tag_names)
+    for gold in sets.values():
+        check_compatible(
+            known,
+            entity_types(gold.tag_names),
+            model=f"a tagger trained on {space.arguments.source[0]}",
+            corpus=gold.name,
+            observed=describe(gold.spec).observed,
+        )
+    space.encoder_digest  # noqa: B018  (read for its check)
+    return sets
+
+
+def _results(
+    variant: str,
+    system: System,
+    space: Workspace,
+    sets: Mapping[str, Labelled],
+    scores: report.Folders,
+    calibration: dict[str, float] | None,
+) -> dict[str, Any]:
+    return {
+        "calibration": calibration,
+        "student": variant,
+        "oracle": space.arguments.select_on == "target_test",
+        "sets": {
+            name: {"name": gold.name, "sentences": len(gold.data), "digest": gold.digest}
+            for name, gold in sets.items()
+        },
+        "variants": report.collect(scores) if sets else {},
+        "differences": [gap for name in sets for gap in report.differences(scores, name, system.BASELINE)],
+    }
+
+
+def _student(system: System, taggers: Mapping[int, Mapping[str, Tagger]]) -> tuple[int, str]:
+    """Seed and variant of the model that the run folder holds: the first seed, the system's main variant if made."""
+    seed = next(iter(taggers))
+    variant = system.MAIN_VARIANT if system.MAIN_VARIANT in taggers[seed] else next(reversed(taggers[seed]))
+    return seed, variant
+
+
+def _calibration(space: Workspace, tagger: Tagger) -> dict[str, float] | None:
+    """Temperature and calibration error on the first source's dev set; None where there is none."""
+    spec = space.arguments.source[0]
+    if "validation" not in space.corpus(spec):
+        return None
+    return calibrate_tagger(space, "calibration", tagger, space.labelled(spec, "validation"))
+
+
+def _fill(
+    folder: RunFolder,
+    model: Path,
+    predictions: Mapping[str, Path],
+    calibration: dict[str, float] | None,
+    processes: Processes,
+) -> None:
+    """Copy what the user wants out of the store: the student, its predictions and its history."""
+    student = folder.copy(model, STUDENT)
+    for name, place in predictions.items():
+        folder.copy(place, f"predictions_{name}")
+
+    def finish() -> None:
+        if calibration is not None:
+            config = read_json(student / "config.json")
+            config["xner"]["temperature"] = calibration["temperature"]
+            write_json(student / "config.json", config)
+        for file in (HISTORY, HISTORY_PLOT):
+            if (model.parent / file).exists():
+                shutil.copyfile(model.parent / file, folder.path / file)
+
+    on_main(processes, finish)

@@ -1,0 +1,228 @@
+"""The stages that the systems are made of: train, label, distil, score.
+
+Each states what goes into it (the digests of its inputs and its settings) and how it is done; the store decides
+whether it needs doing. Bump a stage's version when a change to the code changes its result.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from hf_xner.data.rows import read_soft_labels, write_soft_labels
+from hf_xner.evaluation.calibration import apply_temperature, expected_calibration_error, fit_temperature
+from hf_xner.evaluation.evaluate import evaluate_model
+from hf_xner.evaluation.prediction_files import write_predictions
+from hf_xner.inference.loading import load_tagger
+from hf_xner.inference.probabilities import word_probabilities
+from hf_xner.systems.files import read_json, write_json
+from hf_xner.systems.stages import Stage
+from hf_xner.systems.workspace import Labelled, Unlabelled, Workspace
+from hf_xner.training.fit import MODEL, fit
+from hf_xner.training.settings import FitSettings
+from hf_xner.training.trainer import hard_label_loss, soft_label_loss, tagging_loss
+
+TRAIN_VERSION = 1
+LABEL_VERSION = 1
+DISTIL_VERSION = 1
+SCORE_VERSION = 1
+CALIBRATE_VERSION = 1
+LABELLING_LENGTH = 512  # windows of this many sub-words, or what the encoder takes if that is less
+
+
+@dataclass(frozen=True)
+class Tagger:
+    """A trained tagger: the key of the stage that made it (or the digest of a given model) and its folder."""
+
+    key: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """A teacher's word probabilities for a text: stage key, folder, and the tags by id."""
+
+    key: str
+    folder: Path
+    teacher: Tagger
+
+    def read(self) -> Dataset:
+        """The memory-mapped column."""
+        return read_soft_labels(self.folder)
+
+    def tag_names(self) -> list[str]:
+        """The teacher's tags by id."""
+        return tag_names_of(self.teacher.folder)
+
+
+def tag_names_of(model_folder: Path) -> list[str]:
+    """Tags by id, from a model's configuration."""
+    config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
+    return [config["id2label"][str(index)] for index in range(len(config["id2label"]))]
+
+
+def train_tagger(
+    space: Workspace, name: str, source: Labelled, settings: FitSettings, dev: Labelled | None = None
+) -> Tagger:
+    """Supervised training of a fresh encoder on labelled sentences."""
+    stage = Stage(
+        kind="train",
+        name=name,
+        version=TRAIN_VERSION,
+        inputs={"encoder": space.encoder_digest, "sentences": source.digest} | _dev_digest(dev),
+        settings=settings.as_dict(),
+        units=len(source.data) * settings.epochs,
+    )
+
+    def work(folder: Path) -> None:
+        fit(
+            folder,
+            space.encoder,
+            source.data,
+            source.tag_names,
+            settings,
+            tagging_loss,
+            dev=None if dev is None else dev.data,
+        )
+
+    folder = space.run(stage, work, collective=True)
+    return Tagger(stage.key, folder / MODEL)
+
+
+def label_text(space: Workspace, name: str, teacher: Tagger, text: Unlabelled) -> SoftLabels:
+    """One pass of a frozen teacher, dropout off, over every word of the text; stored as float16.
+
+    Every process labels its share of the sentences.
+    """
+    stage = Stage(
+        kind="soft_labels",
+        name=name,
+        version=LABEL_VERSION,
+        inputs={"teacher": teacher.key, "sentences": text.digest},
+        settings={"max_length": LABELLING_LENGTH},
+        units=len(text.data),
+    )
+
+    def work(folder: Path) -> None:
+        model, tokenizer = load_tagger(str(teacher.folder))
+        rank, size = space.processes.rank, space.processes.world_size
+        share = text.data.shard(size, rank, contiguous=True)
+        sentences = (tokens for batch in share.iter(1000) for tokens in batch["tokens"])
+        probabilities = word_probabilities(model, tokenizer, sentences, max_length=LABELLING_LENGTH)
+        write_soft_labels(probabilities, folder / f"soft_labels-{rank:05d}.arrow")
+
+    folder = space.run(stage, work, collective=True)
+    return SoftLabels(stage.key, folder, teacher)
+
+
+def distil_tagger(
+    space: Workspace,
+    name: str,
+    text: Unlabelled,
+    soft_labels: SoftLabels,
+    settings: FitSettings,
+    *,
+    targets: str = "soft",
+    dev: Labelled | None = None,
+) -> Tagger:
+    """Train a fresh encoder to give the teacher's probabilities on unlabelled text.
+
+    Args:
+        targets: "soft" for the probabilities, "hard" for the one-hot vectors of the best tags (TSL's HL).
+    """
+    stage = Stage(
+        kind="distil",
+        name=name,
+        version=DISTIL_VERSION,
+        inputs={"encoder": space.encoder_digest, "sentences": text.digest, "soft_labels": soft_labels.key}
+        | _dev_digest(dev),
+        settings=settings.as_dict() | {"targets": targets},
+        units=len(text.data) * settings.epochs,
+    )
+
+    def work(folder: Path) -> None:
+        fit(
+            folder,
+            space.encoder,
+            text.data,
+            soft_labels.tag_names(),
+            settings,
+            {"soft": soft_label_loss, "hard": hard_label_loss}[targets],
+            soft_labels=soft_labels.read(),
+            dev=None if dev is None else dev.data,
+        )
+
+    folder = space.run(stage, work, collective=True)
+    return Tagger(stage.key, folder / MODEL)
+
+
+def score_tagger(space: Workspace, name: str, tagger: Tagger, gold: Labelled) -> Path:
+    """Score a tagger on a labelled set: `scores.json`, `plain.conll` and `tagger.conll` in the returned folder."""
+    stage = Stage(
+        kind="score",
+        name=name,
+        version=SCORE_VERSION,
+        inputs={"model": tagger.key, "corpus": gold.digest},
+        settings={},
+        units=len(gold.data),
+    )
+
+    def work(folder: Path) -> None:
+        model, tokenizer = load_tagger(str(tagger.folder))
+        outcome = evaluate_model(model, tokenizer, gold.data)
+        for kind, predicted in outcome.predictions.items():
+            write_predictions(folder / f"{kind}.conll", gold.data["tokens"], outcome.gold, predicted)
+        write_json(folder / "scores.json", {kind: scores.to_dict() for kind, scores in outcome.scores.items()})
+
+    return space.run(stage, work, collective=False)
+
+
+def calibrate_tagger(space: Workspace, name: str, tagger: Tagger, dev: Labelled) -> dict[str, float]:
+    """Temperature of a tagger's probabilities, fitted on labelled source sentences, and what it does to them.
+
+    Returns:
+        `temperature`, and the expected calibration error of the best tag's probability over words, before and after
+        (on the same sentences: the source's dev set, never the target's).
+    """
+    stage = Stage(
+        kind="calibrate",
+        name=name,
+        version=CALIBRATE_VERSION,
+        inputs={"model": tagger.key, "corpus": dev.digest},
+        units=len(dev.data),
+    )
+
+    def work(folder: Path) -> None:
+        model, tokenizer = load_tagger(str(tagger.folder))
+        probabilities = np.concatenate(list(word_probabilities(model, tokenizer, dev.data["tokens"])))
+        by_name = [model.config.label2id[tag] for tag in dev.tag_names]
+        gold = np.concatenate([np.asarray(tags, dtype=np.int64) for tags in dev.data["ner_tags"]])
+        write_json(folder / "calibration.json", calibrate(np.log(probabilities + 1e-9), np.asarray(by_name)[gold]))
+
+    return read_json(space.run(stage, work, collective=False) / "calibration.json")
+
+
+def calibrate(log_probabilities: np.ndarray, gold: np.ndarray) -> dict[str, float]:
+    """Fit a temperature to log-probabilities (N, C) and tag ids (N,)."""
+    temperature = fit_temperature(log_probabilities, gold)
+    errors = {}
+    for when, divisor in (("before", 1.0), ("after", temperature)):
+        probabilities = apply_temperature(log_probabilities, divisor)
+        right = probabilities.argmax(axis=-1) == gold
+        errors[f"calibration_error_{when}"] = float(expected_calibration_error(probabilities.max(axis=-1), right))
+    return {"temperature": float(temperature), **errors}
+
+
+def _dev_digest(dev: Labelled | None) -> dict[str, str]:
+    return {} if dev is None else {"selected_on": dev.digest}
+
+
+def settings_for(space: Workspace, seed: int, rate: float, epochs: float, selects: bool) -> FitSettings:
+    """Settings of one training run of this workspace."""
+    options: dict[str, Any] = space.arguments.fit_options()
+    return FitSettings(seed=seed, learning_rate=rate, epochs=epochs, select="best" if selects else "none", **options)

@@ -1,0 +1,207 @@
+"""What every system works in: its corpora, its encoder, the stage store and the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from datasets import Dataset, DatasetDict
+
+from hf_xner.data import content_digest, describe, load_corpus, unlabelled
+from hf_xner.data.checks import refuse_same_corpus, require_split
+from hf_xner.errors import InputError
+from hf_xner.models.builtin import resolve_encoder
+from hf_xner.systems.arguments import SystemArguments
+from hf_xner.systems.processes import Processes, on_main
+from hf_xner.systems.run_folder import RunFolder
+from hf_xner.systems.stages import Stage, StageStore
+
+logger = logging.getLogger("hf_xner")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A labelled split and the digest of its words, tags and tag names."""
+
+    spec: str
+    split: str
+    data: Dataset
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.spec} {self.split}"
+
+    @property
+    def tag_names(self) -> list[str]:
+        """Tags by id."""
+        return list(self.data.features["ner_tags"].feature.names)
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """A split without tags and the digest of its words: all that a target corpus can bring into training."""
+
+    name: str
+    data: Dataset
+    digest: str
+
+
+class Workspace:
+    """Opens what the arguments name, once, and checks that it fits together.
+
+    Args:
+        arguments: The system's options.
+        store: The stage store.
+        processes: The processes of this run.
+        folder: The run folder, told about every stage; None for a dry run.
+    """
+
+    def __init__(
+        self,
+        arguments: SystemArguments,
+        store: StageStore,
+        processes: Processes,
+        folder: RunFolder | None = None,
+    ) -> None:
+        self.arguments = arguments
+        self.store = store
+        self.processes = processes
+        self.folder = folder
+        self._corpora: dict[str, DatasetDict] = {}
+
+    def run(self, stage: Stage, work: Callable[[Path], None], *, collective: bool) -> Path:
+        """The folder of a stage's result, found in the store or made now; see `StageStore.run`."""
+        place = self.store.run(stage, work, processes=self.processes, collective=collective)
+        if self.folder is not None:
+            self.folder.add_stage(stage, self.store)
+        return place
+
+    def corpus(self, spec: str) -> DatasetDict:
+        """The corpus behind a spec or path, read once; the main process reads first and fills the cache."""
+        if spec not in self._corpora:
+            if self.processes.world_size > 1:
+                on_main(self.processes, lambda: list(self._read(spec)))
+            self._corpora[spec] = self._read(spec)
+        return self._corpora[spec]
+
+    def _read(self, spec: str) -> DatasetDict:
+        return load_corpus(spec, data_dir=self.arguments.data_dir, label_map=self._label_map(spec))
+
+    def _label_map(self, spec: str) -> list[str] | None:
+        """The parts of `--label_map` that concern a corpus: named maps, and renamings of types that it has.
+
+        Raises:
+            InputError: A renaming concerns none of the run's corpora.
+        """
+        if self.arguments.label_map is None:
+            return None
+        parts = [part.strip() for part in self.arguments.label_map.split(",")]
+        known = set(describe(spec).types)
+        everywhere = known.union(*(describe(other).types for other in self.arguments.specs))
+        for part in parts:
+            if "=" in part and part.split("=")[0] not in everywhere:
+                raise InputError(
+                    f"no corpus of this run has the type {part.split('=')[0]}",
+                    where="--label_map",
+                    remedy=f"they have {', '.join(sorted(everywhere))}",
+                )
+        return [part for part in parts if "=" not in part or part.split("=")[0] in known] or None
+
+    def labelled(self, spec: str, split: str) -> Labelled:
+        """A split with its tags.
+
+        Raises:
+            InputError: The corpus has no such split, or it has no tags.
+        """
+        data = require_split(self.corpus(spec), split, spec, tags=True)
+        names = "\t".join(data.features["ner_tags"].feature.names)
+        digest = hashlib.sha256((content_digest(data, ["tokens", "ner_tags"]) + names).encode()).hexdigest()
+        return Labelled(spec, split, data, digest)
+
+    @cached_property
+    def target_text(self) -> Unlabelled:
+        """The target's training sentences, stripped of tags before anything else sees them."""
+        spec = self.arguments.target
+        data = unlabelled(self.corpus(spec)["train"])
+        limit = self.arguments.max_target_sentences
+        if limit is not None and limit < len(data):
+            data = data.select(range(limit))
+        return Unlabelled(f"{spec} train, unlabelled", data, content_digest(data, ["tokens"]))
+
+    def check_target(self) -> None:
+        """Refuse a target that is one of the sources, or that has no text to learn from."""
+        if not self.arguments.target:
+            raise InputError("no target corpus was given", remedy="add --target SPEC (see `xner data list`)")
+        require_split(self.corpus(self.arguments.target), "train", self.arguments.target)
+        for spec in self.arguments.source:
+            refuse_same_corpus(self.corpus(spec), self.corpus(self.arguments.target), spec, self.arguments.target)
+
+    def evaluation_sets(self) -> dict[str, Labelled]:
+        """The labelled sets to score at the end, by name."""
+        places = {
+            "source_dev": (self.arguments.source[0], "validation"),
+            "source_test": (self.arguments.source[0], "test"),
+            "target_dev": (self.arguments.target, "validation"),
+            "target_test": (self.arguments.target, "test"),
+        }
+        chosen: dict[str, Labelled] = {}
+        for name in self.arguments.evaluate_on:
+            spec, split = places[name]
+            corpus = self.corpus(spec)
+            if split in corpus and "ner_tags" in corpus[split].column_names:
+                chosen[name] = self.labelled(spec, split)
+            elif self.processes.rank == 0:
+                logger.warning("%s has no labelled %s split: nothing to score as %s", spec, split, name)
+        return chosen
+
+    def selection_set(self, role: str) -> Labelled | None:
+        """The set on which the best epoch is picked, for a "teacher" or "student"; None for the last epoch."""
+        choice = self.arguments.select_on
+        if choice == "none":
+            return None
+        if role == "teacher" or choice == "source_dev":
+            return self.labelled(self.arguments.source[0], "validation")
+        return self.labelled(self.arguments.target, "validation" if choice == "target_dev" else "test")
+
+    @cached_property
+    def encoder(self) -> str:
+        """Folder or Hub id of the encoder."""
+        return resolve_encoder(self.arguments.encoder)
+
+    @cached_property
+    def encoder_digest(self) -> str:
+        """Digest of the encoder's files, or its Hub id with the revision that is used."""
+        return model_digest(self.encoder)
+
+
+def model_digest(name: str) -> str:
+    """Digest of a model: of the files of a folder, or of a Hub id with the commit its weights come from.
+
+    Args:
+        name: Folder or Hub id.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        digest = hashlib.sha256()
+        for path in sorted(folder.iterdir()):
+            if path.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}:
+                digest.update(path.name.encode())
+                with path.open("rb") as file:
+                    for block in iter(lambda: file.read(1 << 20), b""):
+                        digest.update(block)
+        return digest.hexdigest()
+    from transformers import AutoConfig
+
+    try:
+        commit = getattr(AutoConfig.from_pretrained(name), "_commit_hash", None)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "there is no such folder, and the Hub gave nothing either", where=name, remedy="check --encoder"
+        ) from error
+    return hashlib.sha256(f"{name}@{commit}".encode()).hexdigest()

@@ -1,0 +1,200 @@
+"""One training run in one folder: build the model, train it (or go on where it was killed), leave a plain model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from datasets import Dataset
+from transformers import PrinterCallback, set_seed
+
+from hf_xner.data.encoding import WordEncoder, longest_input
+from hf_xner.data.rows import RowCollator, TrainingRows, write_encoded
+from hf_xner.errors import InputError
+from hf_xner.inference.loading import load_encoder_for_tagging, load_tokenizer
+from hf_xner.models.freezing import freeze_bottom
+from hf_xner.training.arguments import TokenClassificationArguments
+from hf_xner.training.history import HISTORY, HistoryWriter, plot_history
+from hf_xner.training.settings import FitSettings
+from hf_xner.training.trainer import Loss, TokenClassificationTrainer
+
+MODEL = "model"
+DECODING = {"scheme": "iob2", "decoding": "viterbi", "start_constraint": True}
+HISTORY_PLOT = "history.png"
+
+
+def fit(
+    folder: Path,
+    encoder: str,
+    sentences: Dataset,
+    tag_names: Sequence[str],
+    settings: FitSettings,
+    loss: Loss,
+    *,
+    soft_labels: Dataset | None = None,
+    dev: Dataset | None = None,
+) -> None:
+    """Train a tagger from a fresh encoder and save it as a plain model in `folder/model`.
+
+    Called again on the folder of a killed run, it continues at the last complete checkpoint and ends with the
+    weights of an undisturbed run.
+
+    Args:
+        folder: Where checkpoints, history and the model go.
+        encoder: Folder or Hub id of the encoder.
+        sentences: `tokens`, and `ner_tags` unless `soft_labels` are given.
+        tag_names: Tags by id: of `ner_tags`, or of the teacher whose soft labels these are.
+        settings: The settings.
+        loss: The loss; see `TokenClassificationTrainer`.
+        soft_labels: The column `soft_labels` for `sentences`, row by row.
+        dev: Labelled Dataset for `settings.select == "best"`.
+
+    Raises:
+        InputError: `sentences` carry tags beside soft labels, or dev is missing.
+    """
+    if soft_labels is not None and "ner_tags" in sentences.column_names:
+        raise InputError(
+            "a corpus with tags was given for distillation", remedy="pass it through hf_xner.data.unlabelled() first"
+        )
+    set_seed(settings.seed)
+    tokenizer = load_tokenizer(encoder)
+    model = load_encoder_for_tagging(encoder, tag_names)
+    rows = _training_rows(folder, tokenizer, model, sentences, tag_names, settings, soft_labels)
+    model = _prepare(model, settings)
+    arguments = training_arguments(folder, settings, selects=dev is not None)
+    trainer = TokenClassificationTrainer(
+        model=model,
+        args=arguments,
+        loss=loss,
+        train_dataset=rows,
+        eval_dataset=dev,
+        data_collator=RowCollator(tokenizer.pad_token_id or 0),
+        processing_class=tokenizer,
+        callbacks=[HistoryWriter(folder)],
+    )
+    trainer.remove_callback(PrinterCallback)  # history.jsonl holds what it would print
+    # Building the trainer draws random numbers in some versions; training starts from the seed alone.
+    set_seed(settings.seed)
+    trainer.train(resume_from_checkpoint=last_complete_checkpoint(folder / "checkpoints"))
+    if trainer.is_world_process_zero():
+        save_plain(trainer, tokenizer, folder / MODEL)
+        plot_history(folder / HISTORY, folder / HISTORY_PLOT)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        (folder / "encoded.arrow").unlink(missing_ok=True)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _training_rows(
+    folder: Path,
+    tokenizer: Any,
+    model: Any,
+    sentences: Dataset,
+    tag_names: Sequence[str],
+    settings: FitSettings,
+    soft_labels: Dataset | None,
+) -> TrainingRows:
+    encoder = WordEncoder(
+        tokenizer,
+        max_length=longest_input(tokenizer, model.config, settings.max_length),
+        truncate=settings.long_sentences == "truncate",
+    )
+    path = folder / "encoded.arrow"
+    state = _processes()
+    with state.main_process_first():
+        encoded = write_encoded(sentences, encoder, path) if state.is_main_process else Dataset.from_file(str(path))
+    if soft_labels is not None:
+        return TrainingRows(encoded, soft_labels=(soft_labels, len(tag_names)))
+    return TrainingRows(encoded, hard_labels=sentences)
+
+
+def _prepare(model: Any, settings: FitSettings) -> Any:
+    if settings.lora_rank:
+        from peft import LoraConfig, get_peft_model
+
+        return get_peft_model(
+            model,
+            LoraConfig(
+                task_type="TOKEN_CLS",
+                r=settings.lora_rank,
+                lora_alpha=2 * settings.lora_rank,
+                target_modules="all-linear",
+            ),
+        )
+    freeze_bottom(model, settings.freeze_layers, embeddings=settings.freeze_embeddings)
+    return model
+
+
+def training_arguments(folder: Path, settings: FitSettings, *, selects: bool) -> TokenClassificationArguments:
+    """transformers' arguments for `settings`, with the batch divided over processes and accumulation steps."""
+    processes = _processes().num_processes
+    per_process, rest = divmod(settings.batch_size, processes)
+    if rest:
+        raise InputError(
+            f"a batch of {settings.batch_size} rows does not divide over {processes} processes",
+            remedy="choose --batch_size as a multiple of the number of processes",
+        )
+    micro = min(settings.micro_batch_size, per_process)
+    if per_process % micro:
+        raise InputError(
+            f"{per_process} rows a process do not divide into batches of {micro}", remedy="change --micro_batch_size"
+        )
+    return TokenClassificationArguments(
+        output_dir=str(folder / "checkpoints"),
+        seed=settings.seed,
+        learning_rate=settings.learning_rate,
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=per_process // micro,
+        weight_decay=settings.weight_decay,
+        warmup_steps=settings.warmup,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=settings.bf16,
+        use_cpu=_on_cpu(),
+        eval_strategy="epoch" if selects else "no",
+        load_best_model_at_end=selects,
+        metric_for_best_model="f1" if selects else None,
+        save_total_limit=2 if selects else 1,
+        disable_tqdm=not sys.stderr.isatty(),
+    )
+
+
+def _on_cpu() -> bool:
+    return not torch.cuda.is_available() and not torch.backends.mps.is_available()
+
+
+def _processes() -> PartialState:
+    return PartialState(cpu=_on_cpu())
+
+
+def last_complete_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end; half-written ones are removed.
+
+    transformers writes `trainer_state.json` last, so a checkpoint without a readable one is what a kill left.
+    """
+    complete: list[tuple[int, Path]] = []
+    for path in folder.glob("checkpoint-*"):
+        try:
+            state = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+            complete.append((int(state["global_step"]), path))
+        except (OSError, ValueError, KeyError):
+            shutil.rmtree(path, ignore_errors=True)
+    return str(max(complete)[1]) if complete else None
+
+
+def save_plain(trainer: TokenClassificationTrainer, tokenizer: Any, folder: Path) -> None:
+    """Save the encoder's own ForTokenClassification class with its tokenizer; LoRA adapters are merged first.
+
+    How the Tagger is to decode goes into the configuration, where plain transformers leaves it alone.
+    """
+    model: Any = trainer.accelerator.unwrap_model(trainer.model)
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    model.config.xner = dict(DECODING)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
