@@ -1,0 +1,120 @@
+"""Start a system: the one code path behind `trainers/*.py`, `xner train`, `python -m hf_xner.launch` and Python calls.
+
+    accelerate launch trainers/tsl.py --source conll2003:en --target conll2002:es --output_dir runs/tsl-es
+    accelerate launch -m hf_xner.launch tsl --source conll2003:en --target conll2002:es --output_dir runs/tsl-es
+    xner train tsl --source conll2003:en --target conll2002:es --output_dir runs/tsl-es
+
+    from hf_xner.launch import train
+    results = train("tsl", source=["conll2003:en"], target="conll2002:es", output_dir="runs/tsl-es")
+
+Options may also come from one YAML or JSON file: `xner train tsl settings.yaml`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from hf_xner.errors import InputError
+
+SYSTEMS = {
+    "supervised": "an ordinary tagger from labelled sentences: teachers and upper bounds",
+    "tsl": "teacher-student learning (Wu et al., ACL 2020)",
+}
+
+
+def train(system: str, **options: Any) -> dict[str, Any]:
+    """Run a system from Python, in a notebook for instance.
+
+    Args:
+        system: One of `SYSTEMS`.
+        options: Its options by name; see `xner train SYSTEM --help`.
+
+    Returns:
+        What `results.json` in the run folder holds (for a dry run: the plan).
+
+    Raises:
+        InputError: An option is unknown or cannot be meant, or the data do not fit.
+    """
+    from hf_xner.systems.runner import run_system
+
+    module = _module(system)
+    try:
+        arguments = module.Arguments(**options)
+    except TypeError as error:
+        raise InputError(str(error), where=system, remedy=f"see `xner train {system} --help`") from error
+    return run_system(system, module, arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse `SYSTEM OPTIONS…` and run it.
+
+    Returns:
+        The exit code: 0, or 2 after a mistake of the user's, told in one line on stderr.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not argv or argv[0] in ("-h", "--help"):
+            print(_overview())
+            return 0
+        module = _module(argv[0])
+        arguments = _parse(module, argv[0], argv[1:])
+        _talk_to_people()
+        from hf_xner.systems.runner import run_system
+
+        run_system(argv[0], module, arguments)
+    except InputError as error:
+        print(f"xner: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _talk_to_people() -> None:
+    """Stages to stderr, from the main process; progress bars only where somebody watches."""
+    import datasets
+    from transformers.utils import logging as transformers_logging
+
+    if os.environ.get("RANK", "0") == "0":
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        package = logging.getLogger("hf_xner")
+        package.addHandler(handler)
+        package.setLevel(logging.INFO)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+        transformers_logging.disable_progress_bar()
+
+
+def _module(system: str) -> Any:
+    if system not in SYSTEMS:
+        raise InputError(f"there is no system {system!r}", remedy=f"choose one of {', '.join(SYSTEMS)}")
+    return import_module(f"hf_xner.systems.{system}")
+
+
+def _parse(module: Any, system: str, argv: list[str]) -> Any:
+    from transformers import HfArgumentParser
+
+    parser = HfArgumentParser(module.Arguments, prog=f"xner train {system}", description=module.__doc__)
+    if len(argv) == 1 and argv[0].endswith((".yaml", ".yml", ".json")):
+        read = parser.parse_json_file if argv[0].endswith(".json") else parser.parse_yaml_file
+        try:
+            return read(argv[0])[0]
+        except InputError:
+            raise
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(str(error).splitlines()[0], where=argv[0]) from error
+    return parser.parse_args_into_dataclasses(argv)[0]
+
+
+def _overview() -> str:
+    width = max(map(len, SYSTEMS))
+    lines = [f"  {name.ljust(width)}  {what}" for name, what in SYSTEMS.items()]
+    return "\n".join(["usage: xner train SYSTEM [options] | xner train SYSTEM settings.yaml", "", *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
