@@ -24,7 +24,6 @@ $(VENV)/.complete: setup.cfg pyproject.toml $(CONSTRAINTS)
 
 quickstart: env ## train a Spanish tagger on the built-in corpus and encoder, without any download
 	$(BIN)/xner train tsl --source sample:en --target sample:es --variants mt tsl --output_dir $(RUN_DIR)
-	$(BIN)/xner show $(RUN_DIR)
 
 test: env ## the tests that CI runs
 	$(BIN)/python -m pytest --quiet

@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hf_xner.errors import InputError
-
 
 def add_parser(subparsers: Any) -> None:
     """Add `show` to the command line."""
@@ -18,42 +16,8 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table of scores and the sentences."""
-    from hf_xner.systems.files import read_json
-    from hf_xner.systems.report import format_results
+    """Print them."""
+    from hf_xner.systems.summary import summarise_run
 
-    folder = Path(arguments.run_folder)
-    results = read_json(folder / "results.json")
-    if results is None:
-        raise InputError(
-            "there is no results.json", where=str(folder), remedy="give the --output_dir of a run that has finished"
-        )
-    print(format_results(results["variants"], results["differences"]))
-    for place in sorted(folder.glob("predictions_*")):
-        print(f"\n{place.name.removeprefix('predictions_')}, as tagged by {results['student']}:")
-        for line in tagged_examples(place / "tagger.conll", arguments.sentences):
-            print(f"  {line}")
-    print(f"\nThe model is in {folder / 'student'}:")
-    print(f'  pipeline("token-classification", model="{folder / "student"}", aggregation_strategy="simple")')
+    print(summarise_run(Path(arguments.run_folder), sentences=arguments.sentences))
     return 0
-
-
-def tagged_examples(path: Path, count: int) -> list[str]:
-    """Sentences spread over a prediction file, entities in brackets: `[PER Ana Ruiz] vive en [LOC Madrid] .`"""
-    from hf_xner.evaluation.prediction_files import read_predictions
-
-    file = read_predictions(path)
-    chosen = [index for index, tags in enumerate(file.predicted) if any(tag != "O" for tag in tags)]
-    step = max(1, len(chosen) // max(1, count))
-    return [bracketed(file.tokens[index], file.predicted[index]) for index in chosen[::step][:count]]
-
-
-def bracketed(tokens: list[str], tags: list[str]) -> str:
-    """One sentence with its entities in brackets."""
-    from hf_xner.labels import spans_from_tags
-
-    words = list(tokens)
-    for span in spans_from_tags(tags):
-        words[span.start] = f"[{span.type} {words[span.start]}"
-        words[span.end - 1] += "]"
-    return " ".join(words)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 
-def encoder_layers(model: nn.Module) -> nn.ModuleList:
+def encoder_layers(model: Any) -> nn.ModuleList:
     """The encoder's stack of layers, bottom first, whatever the architecture calls it.
 
     Args:
@@ -19,7 +21,7 @@ def encoder_layers(model: nn.Module) -> nn.ModuleList:
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == depth:
             return module
-    raise ValueError(f"{type(model).__name__} has no list of {depth} layers, so none can be frozen: use freeze_layers=0")
+    raise ValueError(f"{type(model).__name__} has no list of {depth} layers to freeze: use freeze_layers=0")
 
 
 def default_frozen_layers(depth: int) -> int:
@@ -27,7 +29,7 @@ def default_frozen_layers(depth: int) -> int:
     return depth // 4
 
 
-def freeze_bottom(model: nn.Module, layers: int | None = None, *, embeddings: bool = True) -> list[str]:
+def freeze_bottom(model: Any, layers: int | None = None, *, embeddings: bool = True) -> list[str]:
     """Switch off gradients of the embeddings and of the bottom layers.
 
     Frozen parts run without storing activations, because nothing below them needs a gradient; their dropout stays on

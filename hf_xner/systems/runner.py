@@ -17,12 +17,11 @@ from hf_xner.systems.files import read_json, write_json
 from hf_xner.systems.processes import Processes, current_processes, on_main
 from hf_xner.systems.run_folder import RunFolder
 from hf_xner.systems.stages import StageStore
+from hf_xner.systems.summary import PREDICTIONS, STUDENT, summarise_run
 from hf_xner.systems.tagger_stages import Tagger, calibrate_tagger, score_tagger
 from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.training.fit import HISTORY_PLOT
 from hf_xner.training.history import HISTORY
-
-STUDENT = "student"
 
 
 class System(Protocol):
@@ -61,28 +60,36 @@ def run_system(name: str, system: System, arguments: SystemArguments) -> dict[st
         store = StageStore(arguments.store, run_folder=folder.path)
         space = Workspace(arguments, store, processes, folder)
         sets = _open_inputs(space)
-        folder.describe(seeds=arguments.seeds, data={gold.name: gold.digest for gold in sets.values()})
-        taggers = {seed: system.build(space, seed) for seed in arguments.seeds}
-        scores = {
-            seed: {
-                variant: {
-                    set_name: score_tagger(space, f"{variant} on {set_name}, seed {seed}", tagger, gold)
-                    for set_name, gold in sets.items()
-                }
-                for variant, tagger in variants.items()
-            }
-            for seed, variants in taggers.items()
-        }
+        scored = {gold.name: gold.digest for gold in sets.values()}
+        folder.describe(seeds=arguments.seeds, data=space.data_digests() | scored)
+        taggers, scores = _make(system, space, sets)
         seed, variant = _student(system, taggers)
         student = taggers[seed][variant]
         calibration = _calibration(space, student)
         results = on_main(processes, lambda: _results(variant, system, space, sets, scores, calibration))
         _fill(folder, student.folder, scores[seed][variant], calibration, processes)
-        folder.write_results(results)
+        written = folder.write_results(results)
         if processes.rank == 0:
-            print(report.format_results(results["variants"], results["differences"]))
-            print(f"\n{arguments.output_dir}: student/, predictions/, results.json, history.png, log.txt")
-    return results
+            print(summarise_run(Path(arguments.output_dir)))
+        return read_json(written)
+
+
+def _make(
+    system: System, space: Workspace, sets: Mapping[str, Labelled]
+) -> tuple[dict[int, dict[str, Tagger]], dict[int, dict[str, dict[str, Path]]]]:
+    """Every variant's tagger for every seed, and the folders of their scores on every evaluation set."""
+    taggers = {seed: system.build(space, seed) for seed in space.arguments.seeds}
+    scores = {
+        seed: {
+            variant: {
+                name: score_tagger(space, f"{variant} on {name}, seed {seed}", tagger, gold)
+                for name, gold in sets.items()
+            }
+            for variant, tagger in variants.items()
+        }
+        for seed, variants in taggers.items()
+    }
+    return taggers, scores
 
 
 def _kept(arguments: SystemArguments) -> dict[str, Any]:
@@ -92,11 +99,7 @@ def _kept(arguments: SystemArguments) -> dict[str, Any]:
 def _dry_run(system: System, arguments: SystemArguments, processes: Processes) -> dict[str, Any]:
     store = StageStore(arguments.store, dry_run=True)
     space = Workspace(arguments, store, processes)
-    sets = _open_inputs(space)
-    for seed in arguments.seeds:
-        for variant, tagger in system.build(space, seed).items():
-            for set_name, gold in sets.items():
-                score_tagger(space, f"{variant} on {set_name}, seed {seed}", tagger, gold)
+    _make(system, space, _open_inputs(space))
     plan = store.format_plan()
     if processes.rank == 0:
         print(plan)
@@ -138,6 +141,7 @@ def _results(
             for name, gold in sets.items()
         },
         "variants": report.collect(scores) if sets else {},
+        "stages": space.stages,
         "differences": [gap for name in sets for gap in report.differences(scores, name, system.BASELINE)],
     }
 
@@ -145,7 +149,7 @@ def _results(
 def _student(system: System, taggers: Mapping[int, Mapping[str, Tagger]]) -> tuple[int, str]:
     """Seed and variant of the model that the run folder holds: the first seed, the system's main variant if made."""
     seed = next(iter(taggers))
-    variant = system.MAIN_VARIANT if system.MAIN_VARIANT in taggers[seed] else next(reversed(taggers[seed]))
+    variant = system.MAIN_VARIANT if system.MAIN_VARIANT in taggers[seed] else list(taggers[seed])[-1]
     return seed, variant
 
 
@@ -167,7 +171,7 @@ def _fill(
     """Copy what the user wants out of the store: the student, its predictions and its history."""
     student = folder.copy(model, STUDENT)
     for name, place in predictions.items():
-        folder.copy(place, f"predictions_{name}")
+        folder.copy(place, f"{PREDICTIONS}{name}")
 
     def finish() -> None:
         if calibration is not None:

@@ -60,6 +60,9 @@ class Workspace:
         store: The stage store.
         processes: The processes of this run.
         folder: The run folder, told about every stage; None for a dry run.
+
+    Attributes:
+        stages: Kind, key and settings of every stage that the run has asked for, by name.
     """
 
     def __init__(
@@ -74,10 +77,12 @@ class Workspace:
         self.processes = processes
         self.folder = folder
         self._corpora: dict[str, DatasetDict] = {}
+        self.stages: dict[str, dict[str, object]] = {}
 
     def run(self, stage: Stage, work: Callable[[Path], None], *, collective: bool) -> Path:
         """The folder of a stage's result, found in the store or made now; see `StageStore.run`."""
         place = self.store.run(stage, work, processes=self.processes, collective=collective)
+        self.stages[stage.name] = {"kind": stage.kind, "key": stage.key, "settings": dict(stage.settings)}
         if self.folder is not None:
             self.folder.add_stage(stage, self.store)
         return place
@@ -133,6 +138,13 @@ class Workspace:
         if limit is not None and limit < len(data):
             data = data.select(range(limit))
         return Unlabelled(f"{spec} train, unlabelled", data, content_digest(data, ["tokens"]))
+
+    def data_digests(self) -> dict[str, str]:
+        """Digests of what this run learns from, by name: the checksums of its results."""
+        learnt_from: list[Labelled | Unlabelled] = [self.labelled(spec, "train") for spec in self.arguments.source]
+        if self.arguments.target:
+            learnt_from.append(self.target_text)
+        return {part.name: part.digest for part in learnt_from}
 
     def check_target(self) -> None:
         """Refuse a target that is one of the sources, or that has no text to learn from."""

@@ -1,0 +1,60 @@
+"""What a finished run has to say: its figures, a few sentences as its student tags them, where the model is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hf_xner.errors import InputError
+from hf_xner.evaluation.prediction_files import read_predictions
+from hf_xner.labels import spans_from_tags
+from hf_xner.systems.files import read_json
+from hf_xner.systems.report import format_results
+
+PREDICTIONS = "predictions_"
+STUDENT = "student"
+
+
+def summarise_run(folder: Path, *, sentences: int = 5) -> str:
+    """The text that ends a run and that `xner show` prints again.
+
+    Args:
+        folder: The run folder.
+        sentences: How many tagged sentences of each evaluation set.
+
+    Raises:
+        InputError: The run has not finished.
+    """
+    results = read_json(folder / "results.json")
+    if results is None:
+        raise InputError(
+            "there is no results.json", where=str(folder), remedy="give the --output_dir of a run that has finished"
+        )
+    parts = [format_results(results["variants"], results["differences"])] if results["variants"] else []
+    for place in sorted(folder.glob(f"{PREDICTIONS}*")):
+        examples = tagged_examples(place / "tagger.conll", sentences)
+        title = f"{place.name.removeprefix(PREDICTIONS)}, as tagged by {results['student']}:"
+        parts.append("\n".join([title, *(f"  {line}" for line in examples)]))
+    student = folder / STUDENT
+    parts.append(
+        f"The model is in {student}:\n"
+        f'  pipeline("token-classification", model="{student}", aggregation_strategy="simple")'
+    )
+    return "\n\n".join(parts)
+
+
+def tagged_examples(path: Path, count: int) -> list[str]:
+    """Sentences spread over a prediction file, entities in brackets: `[PER Ana Ruiz] vive en [LOC Madrid] .`"""
+    file = read_predictions(path)
+    chosen = [index for index, tags in enumerate(file.predicted) if any(tag != "O" for tag in tags)]
+    step = max(1, len(chosen) // max(1, count))
+    return [bracketed(file.tokens[index], file.predicted[index]) for index in chosen[::step][:count]]
+
+
+def bracketed(tokens: Sequence[str], tags: Sequence[str]) -> str:
+    """One sentence with its entities in brackets."""
+    words = list(tokens)
+    for span in spans_from_tags(tags):
+        words[span.start] = f"[{span.type} {words[span.start]}"
+        words[span.end - 1] += "]"
+    return " ".join(words)
