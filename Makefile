@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
+# One test process a core, one thread each.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --quiet --numprocesses auto
 RUN_DIR ?= runs/quickstart
 
 export HF_HUB_OFFLINE ?= 1
@@ -26,16 +28,16 @@ quickstart: env ## train a Spanish tagger on the built-in corpus and encoder, wi
 	$(BIN)/xner train tsl --source sample:en --target sample:es --variants mt tsl --output_dir $(RUN_DIR)
 
 test: env ## the tests that CI runs
-	$(BIN)/python -m pytest --quiet
+	$(PYTEST)
 
 test-slow: env ## the tests that take minutes
-	$(BIN)/python -m pytest --quiet -m slow
+	$(PYTEST) -m slow
 
 check: env ## lint, format, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --quiet
+	$(PYTEST)
 
 format: env ## let ruff rewrite
 	$(BIN)/ruff check --fix .

@@ -57,6 +57,7 @@ class Stage:
         settings: Everything else that the result depends on; JSON values.
         units: Amount of work, such as sentences x epochs, for estimates; not part of the key.
         bytes_estimate: Expected size of the result; not part of the key.
+        seconds_estimate: Expected duration where the store has not measured one; not part of the key.
     """
 
     kind: str
@@ -66,6 +67,7 @@ class Stage:
     settings: Mapping[str, Any] = field(default_factory=dict)
     units: float | None = None
     bytes_estimate: int | None = None
+    seconds_estimate: float | None = None
 
     def __post_init__(self) -> None:
         """Keep a plain copy of the parts, so that the key cannot change any more.
@@ -257,7 +259,7 @@ class StageStore:
             return PlannedStage(stage.name, stage.kind, stage.key, "done", 0.0, 0)
         status = "partial" if self._partial(stage).is_dir() else "to do"
         rate = seconds_per_unit(records, stage.kind, encoder_of(stage.inputs, stage.settings))
-        seconds = None if rate is None or stage.units is None else rate * stage.units
+        seconds = stage.seconds_estimate if rate is None or stage.units is None else rate * stage.units
         return PlannedStage(stage.name, stage.kind, stage.key, status, seconds, stage.bytes_estimate)
 
     def list_stages(self) -> list[StoredStage]:

@@ -76,7 +76,7 @@ def train_tagger(
         version=TRAIN_VERSION,
         inputs={"encoder": space.encoder_digest, "sentences": source.digest} | _dev_digest(dev),
         settings=settings.as_dict(),
-        units=len(source.data) * settings.epochs,
+        **space.cost("train", source.data, settings.epochs),
     )
 
     def work(folder: Path) -> None:
@@ -105,7 +105,7 @@ def label_text(space: Workspace, name: str, teacher: Tagger, text: Unlabelled) -
         version=LABEL_VERSION,
         inputs={"teacher": teacher.key, "sentences": text.digest},
         settings={"max_length": LABELLING_LENGTH},
-        units=len(text.data),
+        **space.cost("label", text.data),
     )
 
     def work(folder: Path) -> None:
@@ -142,7 +142,7 @@ def distil_tagger(
         inputs={"encoder": space.encoder_digest, "sentences": text.digest, "soft_labels": soft_labels.key}
         | _dev_digest(dev),
         settings=settings.as_dict() | {"targets": targets},
-        units=len(text.data) * settings.epochs,
+        **space.cost("train", text.data, settings.epochs),
     )
 
     def work(folder: Path) -> None:
@@ -169,7 +169,7 @@ def score_tagger(space: Workspace, name: str, tagger: Tagger, gold: Labelled) ->
         version=SCORE_VERSION,
         inputs={"model": tagger.key, "corpus": gold.digest},
         settings={},
-        units=len(gold.data),
+        **space.cost("label", gold.data),
     )
 
     def work(folder: Path) -> None:
@@ -194,7 +194,7 @@ def calibrate_tagger(space: Workspace, name: str, tagger: Tagger, dev: Labelled)
         name=name,
         version=CALIBRATE_VERSION,
         inputs={"model": tagger.key, "corpus": dev.digest},
-        units=len(dev.data),
+        **space.cost("label", dev.data),
     )
 
     def work(folder: Path) -> None:

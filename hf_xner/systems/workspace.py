@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset, DatasetDict
 
@@ -15,7 +16,8 @@ from hf_xner.data import content_digest, describe, load_corpus, unlabelled
 from hf_xner.data.checks import refuse_same_corpus, require_split
 from hf_xner.errors import InputError
 from hf_xner.models.builtin import resolve_encoder
-from hf_xner.systems.arguments import SystemArguments
+from hf_xner.systems.arguments import SystemArguments, use_bf16
+from hf_xner.systems.probe import measure_rates, subwords
 from hf_xner.systems.processes import Processes, on_main
 from hf_xner.systems.run_folder import RunFolder
 from hf_xner.systems.stages import Stage, StageStore
@@ -86,6 +88,23 @@ class Workspace:
         if self.folder is not None:
             self.folder.add_stage(stage, self.store)
         return place
+
+    def cost(self, kind: str, sentences: Dataset, epochs: float = 1.0) -> dict[str, Any]:
+        """What a stage of this size takes, as arguments of `Stage`; time and disk are only worked out for a dry run.
+
+        Args:
+            kind: "train" (also for students) or "label" (one forward pass).
+            sentences: What it goes over.
+            epochs: How often.
+        """
+        cost: dict[str, Any] = {"units": len(sentences) * epochs}
+        if self.store.dry_run:
+            rates = measure_rates(self.encoder, use_bf16(self.arguments.precision))
+            size = subwords(sentences)
+            cost["seconds_estimate"] = size * epochs * getattr(rates, kind)
+            tags = 9  # four types in IOB2: the usual case
+            cost["bytes_estimate"] = rates.model_bytes if kind == "train" else int(2 * tags * size)
+        return cost
 
     def corpus(self, spec: str) -> DatasetDict:
         """The corpus behind a spec or path, read once; the main process reads first and fills the cache."""

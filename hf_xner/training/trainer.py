@@ -69,11 +69,12 @@ class TokenClassificationTrainer(Trainer):
         super().__init__(model=model, args=args, eval_dataset=eval_dataset, **more)
         self.loss = loss
         self._part_sums: dict[str, torch.Tensor] = {}
-        self._parts_since_step = 0
+        self._steps_since_log = 0
 
     def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: torch.device) -> tuple[list, Any]:
         """Count the words of the accumulated batch over all processes: the denominator of every mean."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        self._steps_since_log += bool(batches)
         words = sum((batch["word_mask"].sum() for batch in batches), torch.zeros((), dtype=torch.long)).to(device)
         return batches, self.accelerator.reduce(words, reduction="sum")
 
@@ -93,20 +94,18 @@ class TokenClassificationTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add each part's mean per optimiser step, over all processes, to the record that holds the loss."""
         if "loss" in logs and self._part_sums:
-            steps = max(1, self.state.global_step - self._parts_since_step)
             for name, part in self._part_sums.items():
-                logs[name] = float(self.accelerator.reduce(part, reduction="mean")) / steps
-            self._part_sums = {}
-            self._parts_since_step = self.state.global_step
+                logs[name] = float(self.accelerator.reduce(part, reduction="mean")) / max(1, self._steps_since_log)
+            self._part_sums, self._steps_since_log = {}, 0
         super().log(logs, start_time)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         rows = self.train_dataset if train_dataset is None else train_dataset
         if not isinstance(rows, TrainingRows):
             return super()._get_train_sampler(train_dataset)
-        return LengthBucketSampler(
-            rows.lengths, self.args.per_device_train_batch_size * self.args.world_size, self.args.seed
-        )
+        # One optimiser step sees the same rows however its batch is divided over processes and accumulation steps.
+        step = self.args.per_device_train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
+        return LengthBucketSampler(rows.lengths, step, self.args.seed)
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
