@@ -1,6 +1,6 @@
 """hf_xner: named-entity taggers for languages that have no labels.
 
-`import hf_xner` is light; what it offers is imported when first used. `import hf_xner.models` registers the research
+`import hf_xner` is light; what it offers is imported when first used. `import hf_xner.models.auto` registers the research
 models with transformers' Auto classes.
 """
 
