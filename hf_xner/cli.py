@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hf_xner.commands import data, evaluate, predict, runs, show
+from hf_xner.commands import data, evaluate, predict, runs, show, translate, vectors
 from hf_xner.errors import InputError
 from hf_xner.launch import SYSTEMS
 from hf_xner.version import __version__
@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     train = commands.add_parser("train", help="train a tagger: " + ", ".join(SYSTEMS))
     train.add_argument("system", nargs="?", help="; ".join(f"{name}: {what}" for name, what in SYSTEMS.items()))
-    for module in (data, evaluate, predict, show, runs):
+    for module in (data, evaluate, predict, show, runs, vectors, translate):
         module.add_parser(commands)
     return parser
 

@@ -1,0 +1,1 @@
+"""Words across languages: vectors, mappings, translators, and corpora made with them."""
