@@ -1,0 +1,1 @@
+"""Making a small multilingual encoder from plain text: tokenizer, rows, initialisation, training."""

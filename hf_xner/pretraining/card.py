@@ -1,0 +1,95 @@
+"""The encoder's model card: how it was made, from what, under which licences."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_xner.errors import InputError
+
+LICENCE_COLUMNS = ("licence_as_stated", "licence")
+CURVE_POINTS = 12
+
+
+def read_manifest(path: Path, languages: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Read sources and licences from a tab-separated file: columns lang, source, licence (or licence_as_stated).
+
+    Returns:
+        (language, source, licence) for the languages wanted, each once.
+
+    Raises:
+        InputError: A column is missing.
+    """
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        names = rows.fieldnames or []
+        licence = next((name for name in LICENCE_COLUMNS if name in names), None)
+        if licence is None or not {"lang", "source"} <= set(names):
+            raise InputError("no columns lang, source and licence", where=str(path))
+        found = [(row["lang"], row["source"], row[licence]) for row in rows if row["lang"] in languages]
+    return list(dict.fromkeys(found))
+
+
+def model_card(
+    *,
+    languages: Sequence[str],
+    sources: Sequence[tuple[str, str, str]],
+    settings: dict[str, Any],
+    curve: Sequence[dict[str, float]],
+    table: str = "",
+) -> str:
+    """Write the card.
+
+    Args:
+        languages: Language codes.
+        sources: (language, source, licence) of everything the encoder was trained on.
+        settings: The options of the run, which reproduce it.
+        curve: What `export.loss_curve` gives.
+        table: Markdown table of scores, from `scripts/evaluate_mini.py`.
+    """
+    header = [
+        "language:",
+        *(f"- {language}" for language in languages),
+        "library_name: transformers",
+        "license: other",
+    ]
+    parts = [
+        "\n".join(["---", *header, "---"]),
+        "# A small multilingual BERT encoder\n\n"
+        f"BERT encoder without pooler and output layer, for {', '.join(languages)}. Made by "
+        "`scripts/pretrain_mini.py` of hf_xner: cased WordPiece that keeps accents; word2vec vectors of sub-words as "
+        "a start; masked language modelling on text, code-switched text and parallel lines. Float16 on disk, float32 "
+        "once loaded.\n\n"
+        "**For research, tests and demonstrations.** Some of the text below is licensed for non-commercial use only, "
+        "and for some no licence is stated. It is far weaker than encoders trained on more.",
+    ]
+    if table:
+        parts.append(f"## What it reaches\n\n{table}")
+    parts.append("## Training\n\n" + "\n".join(f"- {name}: {value}" for name, value in settings.items()))
+    if curve:
+        parts.append("## Loss\n\nIn nats; `loss_curve.json` has every point.\n\n" + _curve_table(curve))
+    if sources:
+        rows = [f"| {language} | {source} | {licence} |" for language, source, licence in sources]
+        parts.append("## Data\n\n" + "\n".join(["| language | source | licence as stated |", "|---|---|---|", *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _curve_table(curve: Sequence[dict[str, float]]) -> str:
+    losses = [point for point in curve if "loss" in point]
+    every = max(1, len(losses) // CURVE_POINTS)
+    chosen = losses[::-1][::every][::-1]
+    lines = [f"| {p['step']} | {p['subwords'] / 1e6:.1f} | {p['layers']} | {p['loss']:.3f} |" for p in chosen]
+    return "\n".join(["| step | million sub-words | layers | training loss |", "|---|---|---|---|", *lines])
+
+
+def save_card(folder: Path, card: str) -> None:
+    """Write the card as the folder's README.md."""
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def readable(value: Any) -> str:
+    """An option's value as the card shows it: of paths, the last part."""
+    values = value if isinstance(value, list) else [value]
+    return " ".join(item.name if isinstance(item, Path) else str(item) for item in values)

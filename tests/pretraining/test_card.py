@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hf_xner.errors import InputError
+from hf_xner.pretraining.card import model_card, read_manifest, readable
+
+
+def test_manifest(tmp_path):
+    path = tmp_path / "MANIFEST.tsv"
+    path.write_text("lang\tsource\tlicence_as_stated\nen\ta\tCC0\nfi\tb\tMIT\nen\ta\tCC0\n", encoding="utf-8")
+    assert read_manifest(path, ["en", "es"]) == [("en", "a", "CC0")]
+    path.write_text("lang\tsource\n", encoding="utf-8")
+    with pytest.raises(InputError, match="MANIFEST.tsv: no columns lang, source and licence"):
+        read_manifest(path, ["en"])
+
+
+def test_card_names_sources_settings_and_limits():
+    curve = [{"step": n, "subwords": n * 1e6, "layers": 3, "loss": 6 - n / 50} for n in range(1, 101)]
+    card = model_card(
+        languages=["en", "es"],
+        sources=[("en", "a book", "CC0")],
+        settings={"steps": 100},
+        curve=[*curve, {"step": 100, "subwords": 1e8, "layers": 3, "eval_en_loss": 4.0}],
+        table="| encoder | F1 |",
+    )
+    assert card.startswith("---\nlanguage:\n- en\n- es\n")
+    for part in (
+        "| en | a book | CC0 |",
+        "- steps: 100",
+        "| 100 | 100.0 | 3 | 4.000 |",
+        "non-commercial",
+        "| encoder |",
+    ):
+        assert part in card
+    assert 12 <= card.count("| 3 |") <= 14
+
+
+def test_paths_are_not_spelt_out():
+    assert readable([Path("/home/me/text"), Path("more")]) == "text more"
+    assert readable(3) == "3"
