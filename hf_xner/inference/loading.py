@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from hf_xner.errors import InputError
+from hf_xner.inference.device import local_device
 
 
 def load_tokenizer(name: str) -> Any:
@@ -65,7 +66,7 @@ def load_encoder_for_tagging(name: str, tag_names: Sequence[str]) -> Any:
 
 
 def load_tagger(name: str) -> tuple[Any, Any]:
-    """A trained tagger and its tokenizer, in evaluation mode.
+    """A trained tagger and its tokenizer, in evaluation mode, on this process's own device.
 
     Raises:
         InputError: It cannot be loaded, or its tags have no names.
@@ -83,7 +84,7 @@ def load_tagger(name: str) -> tuple[Any, Any]:
             where=name,
             remedy="set id2label and label2id in its config.json",
         )
-    return model.eval(), tokenizer
+    return model.eval().to(local_device()), tokenizer
 
 
 def _unusable(name: str, what: str, error: Exception) -> InputError:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from datasets import Dataset
 
+from hf_xner.inference.device import local_device
 from hf_xner.inference.loading import load_encoder_for_tagging
 from hf_xner.inference.probabilities import autocast
 from hf_xner.models.freezing import freeze_bottom
@@ -40,7 +41,7 @@ def measure_rates(encoder: str, bf16: bool) -> Rates:
         bf16: Multiply in bfloat16.
     """
     model = load_encoder_for_tagging(encoder, ["O", "B-X", "I-X"]).train()
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(local_device())
     freeze_bottom(model)
     train, label = (_time(model, bf16, gradients) for gradients in (True, False))
     size = 4 * sum(weight.numel() for weight in model.parameters())

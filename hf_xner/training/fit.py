@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from accelerate import PartialState
 from datasets import Dataset
 from transformers import PrinterCallback, set_seed
 
 from hf_xner.data.encoding import WordEncoder, longest_input
 from hf_xner.data.rows import RowCollator, TrainingRows, write_encoded
 from hf_xner.errors import InputError
+from hf_xner.inference.device import on_cpu, process_state
 from hf_xner.inference.loading import load_encoder_for_tagging, load_tokenizer
 from hf_xner.models.freezing import freeze_bottom
 from hf_xner.training.arguments import TokenClassificationArguments
@@ -105,7 +104,7 @@ def _training_rows(
         truncate=settings.long_sentences == "truncate",
     )
     path = folder / "encoded.arrow"
-    state = _processes()
+    state = process_state()
     with state.main_process_first():
         encoded = write_encoded(sentences, encoder, path) if state.is_main_process else Dataset.from_file(str(path))
     if soft_labels is not None:
@@ -132,7 +131,7 @@ def _prepare(model: Any, settings: FitSettings) -> Any:
 
 def training_arguments(folder: Path, settings: FitSettings, *, selects: bool) -> TokenClassificationArguments:
     """transformers' arguments for `settings`, with the batch divided over processes and accumulation steps."""
-    processes = _processes().num_processes
+    processes = process_state().num_processes
     per_process, rest = divmod(settings.batch_size, processes)
     if rest:
         raise InputError(
@@ -155,21 +154,13 @@ def training_arguments(folder: Path, settings: FitSettings, *, selects: bool) ->
         warmup_steps=settings.warmup,
         max_grad_norm=settings.max_grad_norm,
         bf16=settings.bf16,
-        use_cpu=_on_cpu(),
+        use_cpu=on_cpu(),
         eval_strategy="epoch" if selects else "no",
         load_best_model_at_end=selects,
         metric_for_best_model="f1" if selects else None,
         save_total_limit=2 if selects else 1,
         disable_tqdm=not sys.stderr.isatty(),
     )
-
-
-def _on_cpu() -> bool:
-    return not torch.cuda.is_available() and not torch.backends.mps.is_available()
-
-
-def _processes() -> PartialState:
-    return PartialState(cpu=_on_cpu())
 
 
 def last_complete_checkpoint(folder: Path) -> str | None:
