@@ -1,7 +1,7 @@
 """hf_xner: named-entity taggers for languages that have no labels.
 
-`import hf_xner` is light; what it offers is imported when first used. `import hf_xner.models.auto` registers the research
-models with transformers' Auto classes.
+`import hf_xner` is light; what it offers is imported when first used. `import hf_xner.models.auto` registers the
+research models with transformers' Auto classes.
 """
 
 from __future__ import annotations

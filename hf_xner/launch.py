@@ -16,8 +16,9 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from hf_xner.errors import InputError
 
@@ -70,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"xner: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -98,16 +101,38 @@ def _module(system: str) -> Any:
 def _parse(module: Any, system: str, argv: list[str]) -> Any:
     from transformers import HfArgumentParser
 
-    parser = HfArgumentParser(module.Arguments, prog=f"xner train {system}", description=module.__doc__)
+    remedy = f"see `xner train {system} --help`"
+
+    def refuse(message: str) -> NoReturn:
+        raise InputError(message, where=system, remedy=remedy)
+
+    parser = HfArgumentParser(
+        module.Arguments, prog=f"xner train {system}", description=module.__doc__, allow_abbrev=False
+    )
+    parser.error = refuse  # type: ignore[method-assign]
     if len(argv) == 1 and argv[0].endswith((".yaml", ".yml", ".json")):
-        read = parser.parse_json_file if argv[0].endswith(".json") else parser.parse_yaml_file
-        try:
-            return read(argv[0])[0]
-        except InputError:
-            raise
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(str(error).splitlines()[0], where=argv[0]) from error
-    return parser.parse_args_into_dataclasses(argv)[0]
+        return module.Arguments(**_options_in(argv[0], module.Arguments, remedy))
+    arguments, unknown = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True)
+    if unknown:
+        refuse(f"unknown option {unknown[0]!r}")
+    return arguments
+
+
+def _options_in(path: str, arguments: type, remedy: str) -> dict[str, Any]:
+    """Options from a YAML or JSON file (JSON is YAML), by name."""
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            options = yaml.safe_load(file)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(str(error).splitlines()[0], where=path, remedy=remedy) from error
+    if not isinstance(options, dict):
+        raise InputError("expected options by name, as in `target: conll2002:es`", where=path, remedy=remedy)
+    unknown = sorted(set(options) - {field.name for field in fields(arguments)}, key=str)
+    if unknown:
+        raise InputError(f"unknown option {unknown[0]!r}", where=path, remedy=remedy)
+    return options
 
 
 def _overview() -> str:

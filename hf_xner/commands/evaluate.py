@@ -70,7 +70,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _score_model(args: argparse.Namespace) -> int:
-    import torch
     from transformers.utils import logging
 
     from hf_xner.data.corpora import describe, load_corpus
@@ -97,7 +96,8 @@ def _score_model(args: argparse.Namespace) -> int:
         corpus=args.corpus,
         observed=describe(args.corpus).observed,
     )
-    model.to(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if args.device:
+        model.to(args.device)
     outcome = evaluate_model(
         model, tokenizer, dataset, kinds=_KINDS[args.decoding], batch_subwords=args.batch_subwords
     )

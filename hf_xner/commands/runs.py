@@ -19,7 +19,8 @@ def add_parser(subparsers: Any) -> None:
     """Add `runs` and its three actions to the command line."""
     parser = subparsers.add_parser("runs", help="list runs and stored stages, show a run, remove unused stages")
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|prune")
-    actions.add_parser("list", help="runs known to the store, and its stages").set_defaults(run=run)
+    listing = actions.add_parser("list", help="runs known to the store, and its stages")
+    listing.set_defaults(run=run)
     show = actions.add_parser("show", help="one run: its command, stages and results")
     show.add_argument("run_folder", metavar="RUN", type=Path, help="the run's --output_dir")
     show.set_defaults(run=run)
@@ -32,23 +33,27 @@ def add_parser(subparsers: Any) -> None:
     prune.add_argument("--unused", action="store_true", help="all of them, whatever their age")
     prune.add_argument("--yes", action="store_true", help="remove them; otherwise they are only listed")
     prune.set_defaults(run=run)
+    for action in (listing, prune):
+        action.add_argument(
+            "--store", metavar="DIR", help="the stage store; default: HF_XNER_STORE, or that of all runs"
+        )
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what `args.action` says; returns the exit code."""
     if args.action == "list":
-        return list_runs()
+        return list_runs(args.store)
     if args.action == "show":
         return show_run(args.run_folder)
-    return prune_stages(older_than=args.older_than, unused=args.unused, really=args.yes)
+    return prune_stages(older_than=args.older_than, unused=args.unused, really=args.yes, root=args.store)
 
 
-def list_runs() -> int:
+def list_runs(root: str | None = None) -> int:
     """Print the runs that the store knows, and every stage with its size, age and users."""
     from hf_xner.systems.readable import readable_bytes, table
     from hf_xner.systems.stages import StageStore
 
-    store = StageStore()
+    store = StageStore(root)
     stages = store.list_stages()
     runs = sorted({run for stage in stages for run in stage.used_by})
     if runs:
@@ -86,14 +91,14 @@ def show_run(folder: Path) -> int:
     return 0
 
 
-def prune_stages(*, older_than: float | None, unused: bool, really: bool) -> int:
+def prune_stages(*, older_than: float | None, unused: bool, really: bool, root: str | None = None) -> int:
     """Remove unused stages, or list those that would go."""
     from hf_xner.systems.readable import readable_bytes
     from hf_xner.systems.stages import StageStore
 
     if older_than is not None and older_than < 0:
         raise InputError(f"{older_than} is not a number of days", where="--older_than", remedy="give 0 or more")
-    chosen = StageStore().prune(older_than_days=older_than, unused=unused, dry_run=not really)
+    chosen = StageStore(root).prune(older_than_days=older_than, unused=unused, dry_run=not really)
     if not chosen:
         print("nothing to remove: every stage is used by a run, being worked on, or too young")
         return 0

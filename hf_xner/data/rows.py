@@ -43,6 +43,7 @@ class RaggedColumn:
         return int(self._starts[-1])
 
     def __getitem__(self, index: int) -> np.ndarray:
+        """The values of a row, shape (length of the row,): a view."""
         part = int(np.searchsorted(self._starts, index, side="right")) - 1
         offsets, row = self._offsets[part], index - int(self._starts[part])
         return self._values[part][offsets[row] : offsets[row + 1]]
@@ -104,6 +105,7 @@ class TrainingRows(Sequence[dict[str, Any]]):
         return len(self._ids)
 
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
+        """A row: `input_ids` (L,), `positions` (words,), and `tags` (words,) or `soft_labels` (words, C)."""
         sentence, first = int(self._sentence[index]), int(self._first_word[index])
         positions = self._positions[index]
         row: dict[str, Any] = {"input_ids": self._ids[index], "positions": positions}

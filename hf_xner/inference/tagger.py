@@ -48,7 +48,7 @@ class Tagger:
         InputError: An option is unknown or out of range, the tokenizer is slow, or the labels are not tags.
 
     Example:
-        >>> tagger = Tagger.from_pretrained("runs/tsl-es/model")
+        >>> tagger = Tagger.from_pretrained("runs/tsl-es/student")
         >>> for entity in tagger.tag_text("Angela Merkel visitó Kiel.").entities:
         ...     print(entity.type, entity.text, entity.start, entity.end, round(entity.score, 2))
     """
@@ -95,7 +95,7 @@ class Tagger:
 
         Args:
             path_or_id: Folder or Hub id of a token classifier with its tokenizer.
-            device: Where to run; by default a CUDA device if there is one, else the CPU.
+            device: Where to run; by default an accelerator if there is one, else the CPU.
             dtype: "float32" (default) or "bfloat16".
             **options: As for `Tagger`.
 
@@ -106,8 +106,7 @@ class Tagger:
         if precision not in {"float32", "bfloat16"}:
             raise InputError(f"unknown dtype {precision!r}", remedy="use float32 or bfloat16")
         model, tokenizer = load_tagger(str(path_or_id))
-        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        return cls(model.to(place), tokenizer, bf16=precision == "bfloat16", **options)
+        return cls(model if device is None else model.to(device), tokenizer, bf16=precision == "bfloat16", **options)
 
     @overload
     def __call__(self, texts: str, *, threshold: float = ...) -> TaggedSentence: ...

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_type_hints
 
 from hf_xner.errors import InputError
 from hf_xner.models.builtin import ENCODERS
 
 SELECT_ON = ("none", "source_dev", "target_dev", "target_test")
+POSITIVE = (
+    "batch_size",
+    "micro_batch_size",
+    "max_length",
+    "max_grad_norm",
+    "max_target_sentences",
+    "epochs",
+    "learning_rate",
+)
+NOT_NEGATIVE = ("lora_rank", "freeze_layers", "weight_decay", "warmup")
 EVALUATE_ON = ("source_dev", "source_test", "target_dev", "target_test")
 
 
@@ -29,11 +39,9 @@ class SystemArguments:
     data_dir: str | None = field(
         default=None, metadata={"help": "Folder with local corpora, searched before the Hub (or HF_XNER_DATA)."}
     )
-    label_map: str | None = field(
+    label_map: list[str] | None = field(
         default=None,
-        metadata={
-            "help": "Entity types to rename, where a corpus has them: MISC=O,GPE=LOC, or a named map such as conll."
-        },
+        metadata={"help": "Entity types to rename, where a corpus has them: MISC=O,GPE=LOC, or a named map: conll."},
     )
     select_on: str = field(
         default="none",
@@ -73,12 +81,9 @@ class SystemArguments:
 
     def __post_init__(self) -> None:
         """Coerce what YAML files give as strings, and refuse what cannot be meant."""
+        kinds = get_type_hints(type(self))
         for name, value in vars(self).items():
-            kind = self.__dataclass_fields__[name].type
-            if isinstance(value, str) and kind in ("float", "float | None"):
-                setattr(self, name, float(value))
-        if isinstance(self.source, str):
-            self.source = [self.source]
+            setattr(self, name, _coerced(name, value, kinds[name]))
         self._check()
 
     def _check(self) -> None:
@@ -91,9 +96,14 @@ class SystemArguments:
             raise InputError("no run folder was given", remedy="add --output_dir runs/NAME")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise InputError(f"seeds must be different numbers, not {self.seeds}", where="--seeds")
-        for name in ("batch_size", "micro_batch_size", "max_length"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{getattr(self, name)} is not a positive number", where=f"--{name}")
+        for name, value in vars(self).items():
+            if name in POSITIVE or name.endswith(("_epochs", "_learning_rate")):
+                if value is not None and not value > 0:
+                    raise InputError(f"{value} is not a positive number", where=f"--{name}")
+            elif name in NOT_NEGATIVE and value is not None and value < 0:
+                raise InputError(f"{value} is less than 0", where=f"--{name}")
+        if self.warmup >= 1:
+            raise InputError(f"{self.warmup} is no share of the steps", where="--warmup", remedy="give 0.1, say")
 
     @property
     def specs(self) -> list[str]:
@@ -117,6 +127,20 @@ class SystemArguments:
         return {name: getattr(self, name) for name in names} | {"bf16": use_bf16(self.precision)}
 
 
+def _coerced(name: str, value: Any, kind: Any) -> Any:
+    """`value` in the form that its option has: YAML gives 5e-5 as text, Python callers give 3 for 3.0 or one seed."""
+    if kind in (float, float | None) and isinstance(value, (str, int)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            raise InputError(f"{value!r} is not a number", where=f"--{name}") from None
+    if kind in (list[str], list[str] | None) and isinstance(value, str):
+        return [value]
+    if kind == list[int] and isinstance(value, int):
+        return [value]
+    return value
+
+
 def _choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise InputError(f"{value!r} is not one of {', '.join(allowed)}", where=option)
@@ -130,7 +154,7 @@ def use_bf16(precision: str) -> bool:
         return precision == "bf16"
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def learning_rate(given: float | None, encoder: str, role: str, published: float) -> float:

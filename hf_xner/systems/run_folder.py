@@ -45,7 +45,7 @@ LOG = "log.txt"
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate")
 REMEDY = "give another --output_dir"
 # Where a run puts its files does not make it another run.
-NOT_PART_OF_A_RUN = ("output_dir",)
+NOT_PART_OF_A_RUN = ("output_dir", "store", "data_dir", "micro_batch_size")
 
 logger = logging.getLogger(__name__)
 

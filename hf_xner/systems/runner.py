@@ -18,7 +18,7 @@ from hf_xner.systems.processes import Processes, current_processes, on_main
 from hf_xner.systems.run_folder import RunFolder
 from hf_xner.systems.stages import StageStore
 from hf_xner.systems.summary import PREDICTIONS, STUDENT, summarise_run
-from hf_xner.systems.tagger_stages import Tagger, calibrate_tagger, score_tagger
+from hf_xner.systems.tagger_stages import TrainedTagger, calibrate_tagger, score_tagger, tag_names_of
 from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.training.fit import HISTORY_PLOT
 from hf_xner.training.history import HISTORY
@@ -29,15 +29,15 @@ class System(Protocol):
 
     Attributes:
         Arguments: Dataclass of its options.
-        MAIN_VARIANT: The variant whose model the run folder holds as `student`.
+        PREFERENCE: Variants; the first of them that a run has made becomes the run folder's `student`.
         BASELINE: The variant that others are compared with.
     """
 
     Arguments: type[SystemArguments]
-    MAIN_VARIANT: str
+    PREFERENCE: tuple[str, ...]
     BASELINE: str
 
-    def build(self, space: Workspace, seed: int) -> dict[str, Tagger]:
+    def build(self, space: Workspace, seed: int) -> dict[str, TrainedTagger]:
         """Make (or find in the store) every variant's tagger for one seed."""
         ...
 
@@ -70,13 +70,13 @@ def run_system(name: str, system: System, arguments: SystemArguments) -> dict[st
         _fill(folder, student.folder, scores[seed][variant], calibration, processes)
         written = folder.write_results(results)
         if processes.rank == 0:
-            print(summarise_run(Path(arguments.output_dir)))
+            print(summarise_run(folder.path))
         return read_json(written)
 
 
 def _make(
     system: System, space: Workspace, sets: Mapping[str, Labelled]
-) -> tuple[dict[int, dict[str, Tagger]], dict[int, dict[str, dict[str, Path]]]]:
+) -> tuple[dict[int, dict[str, TrainedTagger]], dict[int, dict[str, dict[str, Path]]]]:
     """Every variant's tagger for every seed, and the folders of their scores on every evaluation set."""
     taggers = {seed: system.build(space, seed) for seed in space.arguments.seeds}
     scores = {
@@ -99,7 +99,9 @@ def _kept(arguments: SystemArguments) -> dict[str, Any]:
 def _dry_run(system: System, arguments: SystemArguments, processes: Processes) -> dict[str, Any]:
     store = StageStore(arguments.store, dry_run=True)
     space = Workspace(arguments, store, processes)
-    _make(system, space, _open_inputs(space))
+    taggers, _ = _make(system, space, _open_inputs(space))
+    seed, variant = _student(system, taggers)
+    _calibration(space, taggers[seed][variant])
     plan = store.format_plan()
     if processes.rank == 0:
         print(plan)
@@ -111,8 +113,9 @@ def _open_inputs(space: Workspace) -> dict[str, Labelled]:
     if space.arguments.target:
         space.check_target()
     sets = space.evaluation_sets()
+    chosen_on = [space.selection_set(role) for role in ("teacher", "student")]
     known = entity_types(space.labelled(space.arguments.source[0], "train").tag_names)
-    for gold in sets.values():
+    for gold in [*sets.values(), *(dev for dev in chosen_on if dev is not None)]:
         check_compatible(
             known,
             entity_types(gold.tag_names),
@@ -135,6 +138,8 @@ def _results(
     return {
         "calibration": calibration,
         "student": variant,
+        "target_labels_used": bool(space.arguments.target)
+        and (variant == "supervised" or space.arguments.select_on.startswith("target")),
         "oracle": space.arguments.select_on == "target_test",
         "sets": {
             name: {"name": gold.name, "sentences": len(gold.data), "digest": gold.digest}
@@ -146,19 +151,22 @@ def _results(
     }
 
 
-def _student(system: System, taggers: Mapping[int, Mapping[str, Tagger]]) -> tuple[int, str]:
-    """Seed and variant of the model that the run folder holds: the first seed, the system's main variant if made."""
+def _student(system: System, taggers: Mapping[int, Mapping[str, TrainedTagger]]) -> tuple[int, str]:
+    """Seed and variant of the model that the run folder holds as `student`: the first seed's preferred variant."""
     seed = next(iter(taggers))
-    variant = system.MAIN_VARIANT if system.MAIN_VARIANT in taggers[seed] else list(taggers[seed])[-1]
-    return seed, variant
+    return seed, next(variant for variant in system.PREFERENCE if variant in taggers[seed])
 
 
-def _calibration(space: Workspace, tagger: Tagger) -> dict[str, float] | None:
+def _calibration(space: Workspace, tagger: TrainedTagger) -> dict[str, float] | None:
     """Temperature and calibration error on the first source's dev set; None where there is none."""
     spec = space.arguments.source[0]
-    if "validation" not in space.corpus(spec):
+    corpus = space.corpus(spec)
+    if "validation" not in corpus or "ner_tags" not in corpus["validation"].column_names:
         return None
-    return calibrate_tagger(space, "calibration", tagger, space.labelled(spec, "validation"))
+    dev = space.labelled(spec, "validation")
+    if not space.store.dry_run and not set(dev.tag_names) <= set(tag_names_of(tagger.folder)):
+        return None
+    return calibrate_tagger(space, "calibration", tagger, dev)
 
 
 def _fill(

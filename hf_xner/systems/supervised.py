@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from hf_xner.errors import InputError
 from hf_xner.systems.arguments import SystemArguments, learning_rate
-from hf_xner.systems.tagger_stages import Tagger, settings_for, train_tagger
+from hf_xner.systems.tagger_stages import TrainedTagger, settings_for, train_tagger
 from hf_xner.systems.workspace import Workspace
 
-MAIN_VARIANT = "supervised"
+PREFERENCE = ("supervised",)
 BASELINE = "supervised"
 
 
@@ -36,9 +36,13 @@ class Arguments(SystemArguments):
                 where="--source",
                 remedy="give one --source and leave --target out",
             )
+        if any(name.startswith("target") for name in (*self.evaluate_on, self.select_on)):
+            raise InputError(
+                "there is no target to select or score on", where="supervised", remedy="use source_dev, source_test"
+            )
 
 
-def build(space: Workspace, seed: int) -> dict[str, Tagger]:
+def build(space: Workspace, seed: int) -> dict[str, TrainedTagger]:
     """The tagger of one seed."""
     arguments = space.arguments
     assert isinstance(arguments, Arguments)
@@ -46,4 +50,4 @@ def build(space: Workspace, seed: int) -> dict[str, Tagger]:
     dev = space.selection_set("teacher")
     settings = settings_for(space, seed, rate, arguments.epochs, dev is not None)
     source = space.labelled(arguments.source[0], "train")
-    return {MAIN_VARIANT: train_tagger(space, f"tagger, seed {seed}", source, settings, dev)}
+    return {"supervised": train_tagger(space, f"tagger, seed {seed}", source, settings, dev)}

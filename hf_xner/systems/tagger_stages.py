@@ -7,12 +7,14 @@ whether it needs doing. Bump a stage's version when a change to the code changes
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from tqdm.auto import tqdm
 
 from hf_xner.data.rows import read_soft_labels, write_soft_labels
 from hf_xner.evaluation.calibration import apply_temperature, expected_calibration_error, fit_temperature
@@ -36,7 +38,7 @@ LABELLING_LENGTH = 512  # windows of this many sub-words, or what the encoder ta
 
 
 @dataclass(frozen=True)
-class Tagger:
+class TrainedTagger:
     """A trained tagger: the key of the stage that made it (or the digest of a given model) and its folder."""
 
     key: str
@@ -45,11 +47,11 @@ class Tagger:
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """A teacher's word probabilities for a text: stage key, folder, and the tags by id."""
+    """A teacher's word probabilities for a text: stage key, folder, and the teacher."""
 
     key: str
     folder: Path
-    teacher: Tagger
+    teacher: TrainedTagger
 
     def read(self) -> Dataset:
         """The memory-mapped column."""
@@ -68,8 +70,19 @@ def tag_names_of(model_folder: Path) -> list[str]:
 
 def train_tagger(
     space: Workspace, name: str, source: Labelled, settings: FitSettings, dev: Labelled | None = None
-) -> Tagger:
-    """Supervised training of a fresh encoder on labelled sentences."""
+) -> TrainedTagger:
+    """Supervised training of a fresh encoder on labelled sentences.
+
+    Args:
+        space: The workspace.
+        name: What people call the stage.
+        source: The sentences with their tags.
+        settings: How to train.
+        dev: Where the best epoch is picked if `settings.select` says so.
+
+    Raises:
+        InputError: See `fit`.
+    """
     stage = Stage(
         kind="train",
         name=name,
@@ -91,10 +104,10 @@ def train_tagger(
         )
 
     folder = space.run(stage, work, collective=True)
-    return Tagger(stage.key, folder / MODEL)
+    return TrainedTagger(stage.key, folder / MODEL)
 
 
-def label_text(space: Workspace, name: str, teacher: Tagger, text: Unlabelled) -> SoftLabels:
+def label_text(space: Workspace, name: str, teacher: TrainedTagger, text: Unlabelled) -> SoftLabels:
     """One pass of a frozen teacher, dropout off, over every word of the text; stored as float16.
 
     Every process labels its share of the sentences.
@@ -111,13 +124,27 @@ def label_text(space: Workspace, name: str, teacher: Tagger, text: Unlabelled) -
     def work(folder: Path) -> None:
         model, tokenizer = load_tagger(str(teacher.folder))
         rank, size = space.processes.rank, space.processes.world_size
+        if rank == 0:
+            _drop_surplus_shares(folder, size)
         share = text.data.shard(size, rank, contiguous=True)
         sentences = (tokens for batch in share.iter(1000) for tokens in batch["tokens"])
-        probabilities = word_probabilities(model, tokenizer, sentences, max_length=LABELLING_LENGTH)
+        probabilities = tqdm(
+            word_probabilities(model, tokenizer, sentences, max_length=LABELLING_LENGTH),
+            total=len(share),
+            desc=name,
+            disable=rank > 0 or not sys.stderr.isatty(),
+        )
         write_soft_labels(probabilities, folder / f"soft_labels-{rank:05d}.arrow")
 
     folder = space.run(stage, work, collective=True)
     return SoftLabels(stage.key, folder, teacher)
+
+
+def _drop_surplus_shares(folder: Path, processes: int) -> None:
+    """Remove what a killed attempt with more processes left: shares that nobody overwrites now."""
+    for path in folder.glob("soft_labels-*.arrow"):
+        if int(path.stem.split("-")[1]) >= processes:
+            path.unlink()
 
 
 def distil_tagger(
@@ -129,10 +156,16 @@ def distil_tagger(
     *,
     targets: str = "soft",
     dev: Labelled | None = None,
-) -> Tagger:
+) -> TrainedTagger:
     """Train a fresh encoder to give the teacher's probabilities on unlabelled text.
 
     Args:
+        space: The workspace.
+        name: What people call the stage.
+        text: The sentences, without tags.
+        soft_labels: The teacher's probabilities for them, (n_words, C) a sentence.
+        settings: How to train.
+        dev: Where the best epoch is picked if `settings.select` says so.
         targets: "soft" for the probabilities, "hard" for the one-hot vectors of the best tags (TSL's HL).
     """
     stage = Stage(
@@ -158,10 +191,10 @@ def distil_tagger(
         )
 
     folder = space.run(stage, work, collective=True)
-    return Tagger(stage.key, folder / MODEL)
+    return TrainedTagger(stage.key, folder / MODEL)
 
 
-def score_tagger(space: Workspace, name: str, tagger: Tagger, gold: Labelled) -> Path:
+def score_tagger(space: Workspace, name: str, tagger: TrainedTagger, gold: Labelled) -> Path:
     """Score a tagger on a labelled set: `scores.json`, `plain.conll` and `tagger.conll` in the returned folder."""
     stage = Stage(
         kind="score",
@@ -182,7 +215,7 @@ def score_tagger(space: Workspace, name: str, tagger: Tagger, gold: Labelled) ->
     return space.run(stage, work, collective=False)
 
 
-def calibrate_tagger(space: Workspace, name: str, tagger: Tagger, dev: Labelled) -> dict[str, float]:
+def calibrate_tagger(space: Workspace, name: str, tagger: TrainedTagger, dev: Labelled) -> dict[str, float]:
     """Temperature of a tagger's probabilities, fitted on labelled source sentences, and what it does to them.
 
     Returns:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 from hf_xner.errors import InputError
 from hf_xner.systems.arguments import SystemArguments, learning_rate
-from hf_xner.systems.tagger_stages import Tagger, distil_tagger, label_text, settings_for, train_tagger
+from hf_xner.systems.tagger_stages import TrainedTagger, distil_tagger, label_text, settings_for, train_tagger
 from hf_xner.systems.workspace import Workspace
 
 VARIANTS = ("mt", "hl", "tsl", "supervised")
-MAIN_VARIANT = "tsl"
+PREFERENCE = ("tsl", "hl", "mt", "supervised")
 BASELINE = "mt"
 
 
@@ -45,6 +45,12 @@ class Arguments(SystemArguments):
         unknown = sorted(set(self.variants) - set(VARIANTS))
         if unknown:
             raise InputError(f"{unknown[0]!r} is not one of {', '.join(VARIANTS)}", where="--variants")
+        if not self.variants:
+            raise InputError("no variant was given", where="--variants")
+        if not self.target:
+            raise InputError(
+                "no target corpus was given", where="--target", remedy="add --target SPEC (see `xner data list`)"
+            )
         if len(self.source) != 1:
             raise InputError(
                 f"{len(self.source)} sources were given, and single-source tsl takes one",
@@ -53,7 +59,7 @@ class Arguments(SystemArguments):
             )
 
 
-def build(space: Workspace, seed: int) -> dict[str, Tagger]:
+def build(space: Workspace, seed: int) -> dict[str, TrainedTagger]:
     """Everything that one seed makes: a tagger for each variant asked for."""
     arguments = space.arguments
     assert isinstance(arguments, Arguments)
@@ -63,7 +69,9 @@ def build(space: Workspace, seed: int) -> dict[str, Tagger]:
     teacher_settings = settings_for(space, seed, teacher_rate, arguments.teacher_epochs, teacher_dev is not None)
     student_settings = settings_for(space, seed, student_rate, arguments.student_epochs, student_dev is not None)
 
-    taggers: dict[str, Tagger] = {}
+    # Read before anything trains, so that a target without tags is refused at once.
+    gold = space.labelled(arguments.target, "train") if "supervised" in arguments.variants else None
+    taggers: dict[str, TrainedTagger] = {}
     if set(arguments.variants) - {"supervised"}:
         source, text = space.labelled(arguments.source[0], "train"), space.target_text
         teacher = train_tagger(space, f"teacher, seed {seed}", source, teacher_settings, teacher_dev)
@@ -81,7 +89,8 @@ def build(space: Workspace, seed: int) -> dict[str, Tagger]:
                     targets={"hl": "hard", "tsl": "soft"}[variant],
                     dev=student_dev,
                 )
-    if "supervised" in arguments.variants:
-        gold = space.labelled(arguments.target, "train")
-        taggers["supervised"] = train_tagger(space, f"upper bound, seed {seed}", gold, teacher_settings, teacher_dev)
+    if gold is not None:
+        bound_dev = student_dev if arguments.select_on.startswith("target") else None
+        settings = settings_for(space, seed, teacher_rate, arguments.teacher_epochs, bound_dev is not None)
+        taggers["supervised"] = train_tagger(space, f"upper bound, seed {seed}", gold, settings, bound_dev)
     return taggers

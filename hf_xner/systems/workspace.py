@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ class Workspace:
         self.processes = processes
         self.folder = folder
         self._corpora: dict[str, DatasetDict] = {}
+        self._labelled: dict[tuple[str, str], Labelled] = {}
         self.stages: dict[str, dict[str, object]] = {}
 
     def run(self, stage: Stage, work: Callable[[Path], None], *, collective: bool) -> Path:
@@ -125,17 +126,20 @@ class Workspace:
         """
         if self.arguments.label_map is None:
             return None
-        parts = [part.strip() for part in self.arguments.label_map.split(",")]
-        known = set(describe(spec).types)
-        everywhere = known.union(*(describe(other).types for other in self.arguments.specs))
-        for part in parts:
-            if "=" in part and part.split("=")[0] not in everywhere:
+        known = _types(spec)
+        everywhere = known.union(*(_types(other) for other in self.arguments.specs))
+        parts = []
+        for part in self.arguments.label_map:
+            pairs = [pair for pair in part.split(",") if _renamed(pair) is None or _renamed(pair) in known]
+            missing = [_renamed(pair) for pair in part.split(",") if _renamed(pair) not in {None, *everywhere}]
+            if missing:
                 raise InputError(
-                    f"no corpus of this run has the type {part.split('=')[0]}",
+                    f"no corpus of this run has the type {missing[0]}",
                     where="--label_map",
                     remedy=f"they have {', '.join(sorted(everywhere))}",
                 )
-        return [part for part in parts if "=" not in part or part.split("=")[0] in known] or None
+            parts.append(",".join(pairs))
+        return [part for part in parts if part] or None
 
     def labelled(self, spec: str, split: str) -> Labelled:
         """A split with its tags.
@@ -143,6 +147,11 @@ class Workspace:
         Raises:
             InputError: The corpus has no such split, or it has no tags.
         """
+        if (spec, split) not in self._labelled:
+            self._labelled[spec, split] = self._read_labelled(spec, split)
+        return self._labelled[spec, split]
+
+    def _read_labelled(self, spec: str, split: str) -> Labelled:
         data = require_split(self.corpus(spec), split, spec, tags=True)
         names = "\t".join(data.features["ner_tags"].feature.names)
         digest = hashlib.sha256((content_digest(data, ["tokens", "ner_tags"]) + names).encode()).hexdigest()
@@ -209,6 +218,17 @@ class Workspace:
     def encoder_digest(self) -> str:
         """Digest of the encoder's files, or its Hub id with the revision that is used."""
         return model_digest(self.encoder)
+
+
+@lru_cache(maxsize=32)
+def _types(spec: str) -> frozenset[str]:
+    return frozenset(describe(spec).types)
+
+
+def _renamed(pair: str) -> str | None:
+    """The type that `OLD=NEW` renames; None for the name of a map."""
+    old, separator, _ = pair.partition("=")
+    return old.strip() if separator else None
 
 
 def model_digest(name: str) -> str:

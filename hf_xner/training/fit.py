@@ -24,6 +24,7 @@ from hf_xner.training.settings import FitSettings
 from hf_xner.training.trainer import Loss, TokenClassificationTrainer
 
 MODEL = "model"
+FINISHED = "finished"  # the checkpoints of a training whose model is saved
 DECODING = {"scheme": "iob2", "decoding": "viterbi", "start_constraint": True}
 HISTORY_PLOT = "history.png"
 
@@ -42,7 +43,7 @@ def fit(
     """Train a tagger from a fresh encoder and save it as a plain model in `folder/model`.
 
     Called again on the folder of a killed run, it continues at the last complete checkpoint and ends with the
-    weights of an undisturbed run.
+    weights of an undisturbed run. Every process of the launch must call it.
 
     Args:
         folder: Where checkpoints, history and the model go.
@@ -55,12 +56,15 @@ def fit(
         dev: Labelled Dataset for `settings.select == "best"`.
 
     Raises:
-        InputError: `sentences` carry tags beside soft labels, or dev is missing.
+        InputError: `sentences` carry tags beside soft labels, the encoder cannot be loaded or has fewer layers than
+            are to be frozen, or the batch does not divide over the processes.
     """
     if soft_labels is not None and "ner_tags" in sentences.column_names:
         raise InputError(
             "a corpus with tags was given for distillation", remedy="pass it through hf_xner.data.unlabelled() first"
         )
+    if _was_finished(folder):
+        return
     set_seed(settings.seed)
     tokenizer = load_tokenizer(encoder)
     model = load_encoder_for_tagging(encoder, tag_names)
@@ -84,9 +88,24 @@ def fit(
     if trainer.is_world_process_zero():
         save_plain(trainer, tokenizer, folder / MODEL)
         plot_history(folder / HISTORY, folder / HISTORY_PLOT)
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        (folder / "encoded.arrow").unlink(missing_ok=True)
+        (folder / "checkpoints").rename(folder / FINISHED)
+        _tidy(folder)
     trainer.accelerator.wait_for_everyone()
+
+
+def _was_finished(folder: Path) -> bool:
+    """Whether an earlier attempt saved everything and was killed while it tidied up; then the tidying is done here."""
+    state = process_state()
+    finished = (folder / FINISHED).exists()
+    state.wait_for_everyone()  # nobody may remove the sign before all have seen it
+    if finished and state.is_main_process:
+        _tidy(folder)
+    return finished
+
+
+def _tidy(folder: Path) -> None:
+    (folder / "encoded.arrow").unlink(missing_ok=True)
+    shutil.rmtree(folder / FINISHED, ignore_errors=True)
 
 
 def _training_rows(
@@ -123,9 +142,13 @@ def _prepare(model: Any, settings: FitSettings) -> Any:
                 r=settings.lora_rank,
                 lora_alpha=2 * settings.lora_rank,
                 target_modules="all-linear",
+                exclude_modules=["classifier", "score"],  # trained whole, beside the adapters
             ),
         )
-    freeze_bottom(model, settings.freeze_layers, embeddings=settings.freeze_embeddings)
+    try:
+        freeze_bottom(model, settings.freeze_layers, embeddings=settings.freeze_embeddings)
+    except ValueError as error:
+        raise InputError(str(error), where="--freeze_layers", remedy="give a smaller number, or 0") from error
     return model
 
 
@@ -143,7 +166,7 @@ def training_arguments(folder: Path, settings: FitSettings, *, selects: bool) ->
         raise InputError(
             f"{per_process} rows a process do not divide into batches of {micro}", remedy="change --micro_batch_size"
         )
-    return TokenClassificationArguments(
+    arguments = TokenClassificationArguments(
         output_dir=str(folder / "checkpoints"),
         seed=settings.seed,
         learning_rate=settings.learning_rate,
@@ -161,6 +184,9 @@ def training_arguments(folder: Path, settings: FitSettings, *, selects: bool) ->
         save_total_limit=2 if selects else 1,
         disable_tqdm=not sys.stderr.isatty(),
     )
+    # Alone, a process would spread over all GPUs with as many times the batch (DataParallel): that is for launchers.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def last_complete_checkpoint(folder: Path) -> str | None:
