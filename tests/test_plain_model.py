@@ -35,7 +35,7 @@ from transformers import AutoModelForTokenClassification, pipeline
 model, report = AutoModelForTokenClassification.from_pretrained(sys.argv[1], output_loading_info=True)
 tag = pipeline("token-classification", model=sys.argv[1], ignore_labels=[])
 words = tag("Angela Merkel visited Kiel .")
-grouped = pipeline("token-classification", model=sys.argv[1], aggregation_strategy="simple")("John visited Bonn .")
+grouped = pipeline("token-classification", model=sys.argv[1], aggregation_strategy="simple")("Angela Merkel visited Kiel .")
 assert not any(name.split(".")[0] == "hf_xner" for name in sys.modules)
 print(json.dumps({
     "kind": type(model).__module__ + "." + type(model).__name__,
@@ -57,7 +57,7 @@ def write(path: Path, sentences: list[str]) -> None:
 def run_folder(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     write(folder / "source" / "train.conll", SENTENCES * 12)
-    write(folder / "target" / "train.conll", [text.replace("visited", "hed") for text in SENTENCES] * 8)
+    write(folder / "target" / "train.conll", [*SENTENCES, "John visited the bank ."] * 8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("datasets.config.HF_DATASETS_CACHE", folder / "cache")
         train(
@@ -98,7 +98,7 @@ def test_the_student_runs_in_a_pipeline_where_hf_xner_is_not_installed(run_folde
     assert set(found["labels"].values()) == {"O", "B-LOC", "B-PER", "I-LOC", "I-PER"} and found["labels"]["0"] == "O"
     expected = [["Angela", "B-PER"], ["Merkel", "I-PER"], ["visited", "O"], ["Kiel", "B-LOC"], [".", "O"]]
     assert found["words"] == expected
-    assert found["grouped"] == [["John", "PER"], ["Bonn", "LOC"]]
+    assert found["grouped"] == [["Angela Merkel", "PER"], ["Kiel", "LOC"]]
 
 
 def test_the_folder_holds_what_transformers_reads_and_no_pickle(run_folder: Path):
