@@ -16,7 +16,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from datasets.arrow_writer import ArrowWriter
 from datasets.utils.logging import disable_progress_bar
 from machine import describe_machine, machine_facts, table, write_report
 from papers_loop import bytes_per_row
+from peak_memory import PeakMemory
 from torch.utils.data import DataLoader
 from training_material import TAGS, corpora_at_hand, target_text, write_rows
 
@@ -144,35 +144,6 @@ def data_path(sentences: Dataset, tokenizer: Any, folder: Path) -> int:
         collate_fn=RowCollator(tokenizer.pad_token_id or 0),
     )
     return sum(1 for _ in loader)
-
-
-class PeakMemory:
-    """Samples this process' anonymous memory every few milliseconds; `growth` is in bytes."""
-
-    def __enter__(self) -> PeakMemory:
-        self._start = anonymous_memory()
-        self.growth = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.growth = max(self.growth, anonymous_memory() - self._start)
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.005):
-            self.growth = max(self.growth, anonymous_memory() - self._start)
-
-
-def anonymous_memory() -> int:
-    """Bytes of anonymous memory that this process has (Linux)."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    raise OSError("/proc/self/status has no RssAnon: this benchmark needs Linux")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from peak_memory import PeakMemory, resident_memory
 
 from hf_xner.translation.retrieval import csls
 
@@ -122,7 +121,7 @@ def measured(way: Callable[[], Any], repeat: int) -> tuple[dict[str, float], Any
     best = {"wall_s": float("inf"), "processor_s": float("inf"), "extra_mb": 0.0}
     result: Any = None
     for _ in range(repeat):
-        with _Peak() as peak:
+        with PeakMemory(resident_memory) as peak:
             wall, processor = time.perf_counter(), time.process_time()
             result = way()
             wall, processor = time.perf_counter() - wall, time.process_time() - processor
@@ -130,31 +129,6 @@ def measured(way: Callable[[], Any], repeat: int) -> tuple[dict[str, float], Any
         best["processor_s"] = min(best["processor_s"], processor)
         best["extra_mb"] = max(best["extra_mb"], peak.growth / 1e6)
     return best, result
-
-
-class _Peak:
-    """Samples the resident memory of this process."""
-
-    def __enter__(self) -> _Peak:
-        self._start = _resident()
-        self.growth = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.02):
-            self.growth = max(self.growth, _resident() - self._start)
-
-
-def _resident() -> int:
-    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

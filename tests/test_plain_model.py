@@ -34,8 +34,9 @@ from transformers import AutoModelForTokenClassification, pipeline
 
 model, report = AutoModelForTokenClassification.from_pretrained(sys.argv[1], output_loading_info=True)
 tag = pipeline("token-classification", model=sys.argv[1], ignore_labels=[])
-words = tag("Angela Merkel visited Kiel .")
-grouped = pipeline("token-classification", model=sys.argv[1], aggregation_strategy="simple")("Angela Merkel visited Kiel .")
+text = "Angela Merkel visited Kiel ."
+words = tag(text)
+grouped = pipeline("token-classification", model=sys.argv[1], aggregation_strategy="simple")(text)
 assert not any(name.split(".")[0] == "hf_xner" for name in sys.modules)
 print(json.dumps({
     "kind": type(model).__module__ + "." + type(model).__name__,
