@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     # A system has options of its own, parsed where torch may be imported.
-    if argv[:1] == ["train"] and argv[1:2] not in ([], ["-h"], ["--help"]):
+    if argv[:1] == ["train"]:
         from hf_xner.launch import main as launch
 
         return launch(argv[1:])
@@ -49,8 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"xner {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    train = commands.add_parser("train", help="train a tagger: " + ", ".join(SYSTEMS))
-    train.add_argument("system", nargs="?", help="; ".join(f"{name}: {what}" for name, what in SYSTEMS.items()))
+    commands.add_parser("train", help="train a tagger: " + ", ".join(SYSTEMS))
     for module in (data, evaluate, predict, show, runs, vectors, translate):
         module.add_parser(commands)
     return parser

@@ -12,6 +12,7 @@ Options may also come from one YAML or JSON file: `xner train tsl settings.yaml`
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
@@ -26,6 +27,10 @@ SYSTEMS = {
     "supervised": "an ordinary tagger from labelled sentences: teachers and upper bounds",
     "tsl": "teacher-student learning (Wu et al., ACL 2020)",
 }
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Keeps the lines of a system's figure; shows defaults."""
 
 
 def train(system: str, **options: Any) -> dict[str, Any]:
@@ -69,11 +74,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         run_system(argv[0], module, arguments)
     except InputError as error:
-        print(f"xner: {error}", file=sys.stderr)
+        if _is_main_process():  # every process of a launch meets the same mistake
+            print(f"xner: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _is_main_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _talk_to_people() -> None:
@@ -81,7 +91,7 @@ def _talk_to_people() -> None:
     import datasets
     from transformers.utils import logging as transformers_logging
 
-    if os.environ.get("RANK", "0") == "0":
+    if _is_main_process():
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         package = logging.getLogger("hf_xner")
@@ -107,15 +117,19 @@ def _parse(module: Any, system: str, argv: list[str]) -> Any:
         raise InputError(message, where=system, remedy=remedy)
 
     parser = HfArgumentParser(
-        module.Arguments, prog=f"xner train {system}", description=module.__doc__, allow_abbrev=False
+        module.Arguments,
+        prog=f"xner train {system}",
+        description=module.__doc__,
+        allow_abbrev=False,
+        formatter_class=_HelpFormatter,
     )
     parser.error = refuse  # type: ignore[method-assign]
     if len(argv) == 1 and argv[0].endswith((".yaml", ".yml", ".json")):
         return module.Arguments(**_options_in(argv[0], module.Arguments, remedy))
-    arguments, unknown = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True)
+    _, unknown = parser.parse_known_args(argv)
     if unknown:
         refuse(f"unknown option {unknown[0]!r}")
-    return arguments
+    return parser.parse_args_into_dataclasses(argv)[0]
 
 
 def _options_in(path: str, arguments: type, remedy: str) -> dict[str, Any]:
