@@ -26,7 +26,7 @@ class BuiltinEncoder:
         return Path(__file__).parent / self.folder
 
 
-# Chosen on CoNLL-2003 English dev: see the README's table of settings.
+# Chosen on CoNLL-2003 English dev: see the README's figures.
 ENCODERS = {"xner-mini": BuiltinEncoder("xner_mini", teacher_learning_rate=5e-4, student_learning_rate=1e-3)}
 
 
