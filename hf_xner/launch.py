@@ -26,6 +26,8 @@ from hf_xner.errors import InputError
 SYSTEMS = {
     "supervised": "an ordinary tagger from labelled sentences: teachers and upper bounds",
     "tsl": "teacher-student learning (Wu et al., ACL 2020)",
+    "unitrans": "model and data transfer unified, with a vote (Wu et al., IJCAI 2020)",
+    "msd": "mixture of short-channel distillers: every upper layer teaches (Ma et al., EMNLP 2022)",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,8 @@ from hf_xner.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from hf_xner.translation.augment import TranslationRules
-    from hf_xner.translation.translators import WordTranslator
+    from hf_xner.translation.setup import TranslationOptions
 
-UNSPACED = {"zh", "ja", "th", "lo", "km", "my"}
 FILE_NAMES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
 
 
@@ -102,10 +100,12 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 def _translate(args: argparse.Namespace) -> int:
     from hf_xner.data.corpora import load_corpus
+    from hf_xner.inference.text import split_words
     from hf_xner.translation.augment import translate_corpus
     from hf_xner.translation.files import whole_folder
+    from hf_xner.translation.setup import build_rules, build_translator
 
-    _check(args)
+    options = _options(args)
     corpus = load_corpus(args.spec, data_dir=args.data_dir)
     missing = [split for split in args.splits if split not in corpus]
     if missing:
@@ -113,8 +113,8 @@ def _translate(args: argparse.Namespace) -> int:
             f"{args.spec} has no split {missing[0]!r}", where="--splits", remedy=f"it has {', '.join(corpus)}"
         )
     sentences = _target_sentences(args)
-    translator = _translator(args, sentences)
-    rules = _rules(args, sentences)
+    translator = build_translator(options, sentences)
+    rules = build_rules(options, sentences, split=lambda text: [piece.text for piece in split_words(text)])
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with whole_folder(args.output) as aside:
         for split in args.splits:
@@ -133,16 +133,20 @@ def _translate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(args: argparse.Namespace) -> None:
-    ways = {"--mapping": args.mapping, "--dictionary": args.dictionary, "--model": args.model, "--google": args.google}
-    given = [name for name, value in ways.items() if value]
-    if len(given) != 1:
-        raise InputError(
-            f"found {' and '.join(given) or 'no'} way to translate", remedy=f"give one of {', '.join(ways)}"
-        )
+def _options(args: argparse.Namespace) -> TranslationOptions:
+    from hf_xner.data.specs import parse_spec
+    from hf_xner.translation.setup import TranslationOptions
+
+    shared = [field.name for field in fields(TranslationOptions) if field.name not in ("keep", "source_name")]
+    options = TranslationOptions(
+        keep=tuple(args.keep),
+        source_name=args.source_name or (parse_spec(args.spec).config if args.google else None),
+        **{name: getattr(args, name) for name in shared},
+    )
     for name in ("to", "output"):
         if getattr(args, name) is None:
             raise InputError("is needed", where=f"--{name}", remedy="name the target language and a folder")
+    return options
 
 
 def _target_sentences(args: argparse.Namespace) -> list[list[str]]:
@@ -157,62 +161,6 @@ def _target_sentences(args: argparse.Namespace) -> list[list[str]]:
             f"{args.target_text} has no split 'train'", where="--target_text", remedy="name another corpus"
         )
     return list(unlabelled(corpus["train"])["tokens"])
-
-
-def _translator(args: argparse.Namespace, sentences: list[list[str]]) -> WordTranslator:
-    from hf_xner.translation.translators import DictionaryTranslator, MuseTranslator
-
-    if args.mapping is not None:
-        return MuseTranslator.from_folder(args.mapping)
-    if args.dictionary is not None:
-        return DictionaryTranslator(
-            args.dictionary, frequencies=Counter(word for words in sentences for word in words)
-        )
-    return _cached(args)
-
-
-def _cached(args: argparse.Namespace) -> WordTranslator:
-    from hf_xner.data.specs import parse_spec
-    from hf_xner.translation.google import ENDPOINT, GoogleTranslator
-    from hf_xner.translation.hub import HubTranslator
-    from hf_xner.translation.translation_cache import CachedTranslator, TranslationCache
-
-    target = args.target_name or args.to
-    if args.google:
-        source = args.source_name or parse_spec(args.spec).config
-        if not source:
-            raise InputError("is needed", where="--source_name", remedy="name the source language")
-        inner: Any = GoogleTranslator(source, target, endpoint=args.endpoint or ENDPOINT)
-    else:
-        inner = HubTranslator(
-            args.model, source=args.source_name, target=target, revision=args.revision, device=args.device
-        )
-    return CachedTranslator(inner, TranslationCache(args.cache), offline=args.offline)
-
-
-def _rules(args: argparse.Namespace, sentences: list[list[str]]) -> TranslationRules:
-    from hf_xner.inference.text import split_words
-    from hf_xner.translation.augment import TranslationRules
-    from hf_xner.translation.casing import SampledCase, keep_case, source_case
-    from hf_xner.translation.units import TargetUnits
-
-    model = bool(args.model or args.google)
-    case = args.case or ("keep" if model else "target" if args.to == "de" else "source")
-    if case == "target" and not sentences:
-        raise InputError(
-            "the case of German words is sampled from target text, and there is none",
-            where="--target_text",
-            remedy="give an unlabelled corpus (conll2003:de), or --case source",
-        )
-    casing = {"keep": keep_case, "source": source_case}.get(case) or SampledCase(sentences, seed=args.seed)
-    return TranslationRules(
-        strategy=args.strategy,
-        keep_types=tuple(args.keep),
-        casing=casing,
-        several_words=args.several_words,
-        units=TargetUnits(sentences) if args.to in UNSPACED else None,
-        split=lambda text: [piece.text for piece in split_words(text)],
-    )
 
 
 def _write_columns(dataset: Dataset, path: Path) -> None:

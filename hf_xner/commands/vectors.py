@@ -61,6 +61,14 @@ def _add_map(actions: Any) -> None:
     parser.add_argument("--mapped", choices=("source", "target"), default="source", help="the side that moves")
     parser.add_argument("--max_words", type=int, default=100_000, help="most frequent words used (default 100000)")
     parser.add_argument("--cased", action="store_true", help="keep case; by default words are lower-cased")
+    parser.add_argument(
+        "--normalise",
+        nargs="*",
+        default=[],
+        metavar="STEP",
+        help="renorm (length 1), center (mean 0), in order; default none, as published. For vectors from little text: "
+        "renorm center renorm",
+    )
     parser.add_argument("--rounds", type=int, default=5, help="refinement rounds (default 5; UniTrans 3)")
     parser.add_argument("--validation", metavar="FILE", type=Path, help="choose the best round by P@1 on this file")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
@@ -109,7 +117,8 @@ def run_map(args: argparse.Namespace) -> int:
     from hf_xner.translation.vector_cache import load_vectors
 
     source, target = (
-        load_vectors(path, limit=args.max_words, lowercase=not args.cased) for path in (args.source, args.target)
+        load_vectors(path, limit=args.max_words, lowercase=not args.cased).normalise(args.normalise)
+        for path in (args.source, args.target)
     )
     defaults = Refinement() if args.adversarial else SUPERVISED
     settings = Refinement(

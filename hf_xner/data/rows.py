@@ -11,6 +11,7 @@ from datasets import Dataset, Features, List, Value, concatenate_datasets
 from datasets.arrow_writer import ArrowWriter
 
 from hf_xner.data.encoding import WordEncoder
+from hf_xner.data.votes import DISAGREED
 
 ENCODED_FEATURES = Features(
     {
@@ -85,27 +86,42 @@ class TrainingRows(Sequence[dict[str, Any]]):
         hard_labels: Dataset whose `ner_tags` (tag ids) belong to the encoded sentences, or None.
         soft_labels: Datasets whose `soft_labels` (flat, n_words x C, float16) belong to the encoded sentences, with
             C; or None. Only one of the two kinds may be given: a target corpus never comes with tags.
+        votes: Dataset whose `votes` (tag ids that several models agree on, or -1) belong to the encoded sentences;
+            beside soft labels, or None.
     """
 
     def __init__(
-        self, encoded: Dataset, *, hard_labels: Dataset | None = None, soft_labels: tuple[Dataset, int] | None = None
+        self,
+        encoded: Dataset,
+        *,
+        hard_labels: Dataset | None = None,
+        soft_labels: tuple[Dataset, int] | None = None,
+        votes: Dataset | None = None,
     ) -> None:
         if hard_labels is not None and soft_labels is not None:
             raise ValueError("rows have tags (source) or soft labels (target), never both")
+        if hard_labels is not None and votes is not None:
+            raise ValueError("votes are for rows without tags")
         self._ids = RaggedColumn(encoded, "input_ids")
         self._positions = RaggedColumn(encoded, "positions")
         self._sentence = np.asarray(encoded.data.column("sentence"))
         self._first_word = np.asarray(encoded.data.column("first_word"))
         self._tags = None if hard_labels is None else RaggedColumn(hard_labels, "ner_tags")
         self._soft = None if soft_labels is None else RaggedColumn(soft_labels[0], "soft_labels")
+        self._votes = None if votes is None else RaggedColumn(votes, "votes")
         self._n_tags = 0 if soft_labels is None else soft_labels[1]
         self.lengths = self._ids.lengths()
 
     def __len__(self) -> int:
         return len(self._ids)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether rows come with tags, soft labels or votes."""
+        return any(column is not None for column in (self._tags, self._soft, self._votes))
+
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
-        """A row: `input_ids` (L,), `positions` (words,), and `tags` (words,) or `soft_labels` (words, C)."""
+        """A row: `input_ids` (L,), `positions` (words,), and `tags` (words,) or `soft_labels` (words, C), `votes`."""
         sentence, first = int(self._sentence[index]), int(self._first_word[index])
         positions = self._positions[index]
         row: dict[str, Any] = {"input_ids": self._ids[index], "positions": positions}
@@ -114,6 +130,8 @@ class TrainingRows(Sequence[dict[str, Any]]):
             row["tags"] = self._tags[sentence][words]
         if self._soft is not None:
             row["soft_labels"] = self._soft[sentence].reshape(-1, self._n_tags)[words]
+        if self._votes is not None:
+            row["votes"] = self._votes[sentence][words]
         return row
 
     def n_words(self) -> int:
@@ -125,7 +143,8 @@ class RowCollator:
     """Pads a batch of rows to its own longest row and lays the labels on first sub-words.
 
     Gives `input_ids`, `attention_mask` (B, L) and `word_mask` (B, L) (true at first sub-words, from tokenisation
-    alone), with `labels` (B, L; -100 elsewhere) or `soft_labels` (B, L, C; zero elsewhere).
+    alone), with `labels` (B, L; -100 elsewhere) or `soft_labels` (B, L, C; zero elsewhere); rows with votes also give
+    `votes` (B, L; -1 elsewhere) and `vote_mask` (B, L; true where there is one).
 
     Args:
         pad_id: The tokenizer's padding id.
@@ -145,6 +164,7 @@ class RowCollator:
         labels = np.full(shape, IGNORE, dtype=np.int64) if "tags" in rows[0] else None
         soft = rows[0].get("soft_labels")
         soft_labels = None if soft is None else np.zeros((*shape, soft.shape[1]), dtype=np.float32)
+        votes = np.full(shape, DISAGREED, dtype=np.int64) if "votes" in rows[0] else None
         for index, row in enumerate(rows):
             size = len(row["input_ids"])
             input_ids[index, :size] = row["input_ids"]
@@ -156,11 +176,15 @@ class RowCollator:
                 labels[index, positions] = row["tags"][kept]
             if soft_labels is not None:
                 soft_labels[index, positions] = row["soft_labels"][kept]
+            if votes is not None:
+                votes[index, positions] = row["votes"][kept]
         batch = {"input_ids": input_ids, "attention_mask": attention_mask, "word_mask": word_mask}
         if labels is not None:
             batch["labels"] = labels
         if soft_labels is not None:
             batch["soft_labels"] = soft_labels
+        if votes is not None:
+            batch |= {"votes": votes, "vote_mask": votes != DISAGREED}
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 

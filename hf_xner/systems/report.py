@@ -13,6 +13,7 @@ from hf_xner.systems.files import read_json
 from hf_xner.systems.readable import table
 
 KINDS = ("plain", "tagger")
+MANY = 5  # variants; with more, comparing all pairs takes minutes and tells nobody anything
 MEASURES = ("precision", "recall", "f1")
 
 Folders = Mapping[int, Mapping[str, Mapping[str, Path]]]
@@ -52,25 +53,29 @@ def _summary(values: list[float]) -> dict[str, Any]:
     return summarise(values).to_dict() | {"values": values}
 
 
-def differences(folders: Folders, set_name: str, baseline: str) -> list[dict[str, Any]]:
+def differences(folders: Folders, set_name: str, baseline: str, main: str) -> list[dict[str, Any]]:
     """How variants differ in plain F1 on one evaluation set: each from the baseline, then from each other.
 
-    With several seeds a paired t-test over seeds; always a paired bootstrap over sentences for the first seed.
+    With several seeds a paired t-test over seeds (of the tagger's F1 too); always a paired bootstrap over sentences,
+    for the first seed. Of more than five variants only the pairs with `baseline` or `main` are compared.
     """
     seeds = list(folders)
     variants = [name for name in folders[seeds[0]] if set_name in folders[seeds[0]][name]]
     pairs = sorted(combinations(variants, 2), key=lambda pair: baseline not in pair)
+    if len(variants) > MANY:
+        pairs = [pair for pair in pairs if baseline in pair or main in pair]
     rows = []
     for one, other in pairs:
         first, second = (other, one) if one == baseline else (one, other)
         places = {name: [folders[seed][name][set_name] for seed in seeds] for name in (first, second)}
         row: dict[str, Any] = {"first": first, "second": second, "set": set_name}
         if len(seeds) > 1:
-            values = {
-                name: [read_json(folder / "scores.json")["plain"]["f1"] for folder in places[name]]
-                for name in (first, second)
-            }
-            row["over_seeds"] = paired_t_test(values[first], values[second]).to_dict()
+            for key, kind in (("over_seeds", "plain"), ("over_seeds_tagger", "tagger")):
+                values = {
+                    name: [read_json(folder / "scores.json")[kind]["f1"] for folder in places[name]]
+                    for name in (first, second)
+                }
+                row[key] = paired_t_test(values[first], values[second]).to_dict()
         one_file, other_file = (read_predictions(places[name][0] / "plain.conll") for name in (first, second))
         row["over_sentences"] = paired_bootstrap(
             one_file.gold, one_file.predicted, other_file.predicted, samples=2000
@@ -86,13 +91,14 @@ def format_results(results: Mapping[str, Any], gaps: list[dict[str, Any]]) -> st
         for name, kinds in sets.items():
             plain = kinds["plain"]
             rows.append(
-                [variant, name, *(_percent(plain[measure]) for measure in MEASURES), _percent(kinds["tagger"]["f1"])]
+                [variant, name, *(percent(plain[measure]) for measure in MEASURES), percent(kinds["tagger"]["f1"])]
             )
     text = table(["variant", "set", "precision", "recall", "F1 plain", "F1 tagger"], rows)
     return text + ("\n\n" + _format_differences(gaps) if gaps else "")
 
 
-def _percent(summary: Mapping[str, Any]) -> str:
+def percent(summary: Mapping[str, Any]) -> str:
+    """Mean and SD of scores over seeds, as `27.39 ± 2.06`; without SD for a single seed."""
     spread = "" if summary["sd"] is None else f" ± {100 * summary['sd']:.2f}"
     return f"{100 * summary['mean']:.2f}{spread}"
 

@@ -147,7 +147,7 @@ def _results(
         },
         "variants": report.collect(scores) if sets else {},
         "stages": space.stages,
-        "differences": [gap for name in sets for gap in report.differences(scores, name, system.BASELINE)],
+        "differences": [gap for name in sets for gap in report.differences(scores, name, system.BASELINE, variant)],
     }
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 
 from hf_xner.data.rows import read_soft_labels, write_soft_labels
+from hf_xner.data.votes import read_votes
 from hf_xner.evaluation.calibration import apply_temperature, expected_calibration_error, fit_temperature
 from hf_xner.evaluation.evaluate import evaluate_model
 from hf_xner.evaluation.prediction_files import write_predictions
@@ -27,11 +29,11 @@ from hf_xner.systems.stages import Stage
 from hf_xner.systems.workspace import Labelled, Unlabelled, Workspace
 from hf_xner.training.fit import MODEL, fit
 from hf_xner.training.settings import FitSettings
-from hf_xner.training.trainer import hard_label_loss, soft_label_loss, tagging_loss
+from hf_xner.training.trainer import VotedLabelLoss, hard_label_loss, soft_label_loss, tagging_loss
 
-TRAIN_VERSION = 1
+TRAIN_VERSION = 2
 LABEL_VERSION = 1
-DISTIL_VERSION = 1
+DISTIL_VERSION = 2
 SCORE_VERSION = 1
 CALIBRATE_VERSION = 1
 LABELLING_LENGTH = 512  # windows of this many sub-words, or what the encoder takes if that is less
@@ -62,6 +64,18 @@ class SoftLabels:
         return tag_names_of(self.teacher.folder)
 
 
+@dataclass(frozen=True)
+class Votes:
+    """The tags that several models agree on, word by word: stage key and folder."""
+
+    key: str
+    folder: Path
+
+    def read(self) -> Dataset:
+        """The memory-mapped column."""
+        return read_votes(self.folder)
+
+
 def tag_names_of(model_folder: Path) -> list[str]:
     """Tags by id, from a model's configuration."""
     config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
@@ -69,9 +83,15 @@ def tag_names_of(model_folder: Path) -> list[str]:
 
 
 def train_tagger(
-    space: Workspace, name: str, source: Labelled, settings: FitSettings, dev: Labelled | None = None
+    space: Workspace,
+    name: str,
+    source: Labelled,
+    settings: FitSettings,
+    dev: Labelled | None = None,
+    *,
+    start: TrainedTagger | None = None,
 ) -> TrainedTagger:
-    """Supervised training of a fresh encoder on labelled sentences.
+    """Supervised training of a fresh encoder, or further training of a tagger, on labelled sentences.
 
     Args:
         space: The workspace.
@@ -79,6 +99,7 @@ def train_tagger(
         source: The sentences with their tags.
         settings: How to train.
         dev: Where the best epoch is picked if `settings.select` says so.
+        start: A tagger with the same tags to go on from, with a new optimiser and schedule; else the encoder.
 
     Raises:
         InputError: See `fit`.
@@ -87,15 +108,20 @@ def train_tagger(
         kind="train",
         name=name,
         version=TRAIN_VERSION,
-        inputs={"encoder": space.encoder_digest, "sentences": source.digest} | _dev_digest(dev),
+        inputs={"encoder": space.encoder_digest, "sentences": source.digest}
+        | dev_digest(dev)
+        | ({} if start is None else {"start": start.key}),
         settings=settings.as_dict(),
         **space.cost("train", source.data, settings.epochs),
     )
 
     def work(folder: Path) -> None:
+        # Tags meet by name: a head that knows others, or in another order, is nothing to go on from.
+        if start is not None and tag_names_of(start.folder) != source.tag_names:
+            raise ValueError(f"{start.folder} and {source.name} have different tags")
         fit(
             folder,
-            space.encoder,
+            space.encoder if start is None else str(start.folder),
             source.data,
             source.tag_names,
             settings,
@@ -123,27 +149,51 @@ def label_text(space: Workspace, name: str, teacher: TrainedTagger, text: Unlabe
 
     def work(folder: Path) -> None:
         model, tokenizer = load_tagger(str(teacher.folder))
-        rank, size = space.processes.rank, space.processes.world_size
-        if rank == 0:
-            _drop_surplus_shares(folder, size)
-        share = text.data.shard(size, rank, contiguous=True)
-        sentences = (tokens for batch in share.iter(1000) for tokens in batch["tokens"])
-        probabilities = tqdm(
-            word_probabilities(model, tokenizer, sentences, max_length=LABELLING_LENGTH),
-            total=len(share),
-            desc=name,
-            disable=rank > 0 or not sys.stderr.isatty(),
-        )
-        write_soft_labels(probabilities, folder / f"soft_labels-{rank:05d}.arrow")
+
+        def label(sentences: Iterator[list[str]]) -> Iterator[np.ndarray]:
+            return word_probabilities(model, tokenizer, sentences, max_length=LABELLING_LENGTH)
+
+        write_share(space, name, text, folder / "soft_labels", label, write_soft_labels)
 
     folder = space.run(stage, work, collective=True)
     return SoftLabels(stage.key, folder, teacher)
 
 
-def _drop_surplus_shares(folder: Path, processes: int) -> None:
+def write_share(
+    space: Workspace,
+    name: str,
+    text: Unlabelled,
+    place: Path,
+    describe: Callable[[Iterator[list[str]]], Iterator[np.ndarray]],
+    write: Callable[[Iterator[np.ndarray], Path], None],
+) -> None:
+    """Write what a model says of this process's share of the sentences, to `<place>-<rank>.arrow`.
+
+    Args:
+        space: The workspace.
+        name: What people call the stage.
+        text: The sentences.
+        place: Beginning of the files' path.
+        describe: Gives an array a sentence.
+        write: Writes them to a file.
+    """
+    rank, size = space.processes.rank, space.processes.world_size
+    if rank == 0:
+        _drop_surplus_shares(place, size)
+    share = text.data.shard(size, rank, contiguous=True)
+    arrays = tqdm(
+        describe(tokens for batch in share.iter(1000) for tokens in batch["tokens"]),
+        total=len(share),
+        desc=name,
+        disable=rank > 0 or not sys.stderr.isatty(),
+    )
+    write(arrays, place.with_name(f"{place.name}-{rank:05d}.arrow"))
+
+
+def _drop_surplus_shares(place: Path, processes: int) -> None:
     """Remove what a killed attempt with more processes left: shares that nobody overwrites now."""
-    for path in folder.glob("soft_labels-*.arrow"):
-        if int(path.stem.split("-")[1]) >= processes:
+    for path in place.parent.glob(f"{place.name}-*.arrow"):
+        if int(path.stem.split("-")[-1]) >= processes:
             path.unlink()
 
 
@@ -154,7 +204,8 @@ def distil_tagger(
     soft_labels: SoftLabels,
     settings: FitSettings,
     *,
-    targets: str = "soft",
+    targets: str | VotedLabelLoss = "soft",
+    votes: Votes | None = None,
     dev: Labelled | None = None,
 ) -> TrainedTagger:
     """Train a fresh encoder to give the teacher's probabilities on unlabelled text.
@@ -166,15 +217,19 @@ def distil_tagger(
         soft_labels: The teacher's probabilities for them, (n_words, C) a sentence.
         settings: How to train.
         dev: Where the best epoch is picked if `settings.select` says so.
-        targets: "soft" for the probabilities, "hard" for the one-hot vectors of the best tags (TSL's HL).
+        targets: "soft" for the probabilities, "hard" for the one-hot vectors of the best tags (TSL's HL), or UniTrans'
+            loss, which learns from votes too.
+        votes: The tags that several models agree on, for UniTrans' loss.
     """
+    loss = {"soft": soft_label_loss, "hard": hard_label_loss}[targets] if isinstance(targets, str) else targets
     stage = Stage(
         kind="distil",
         name=name,
         version=DISTIL_VERSION,
         inputs={"encoder": space.encoder_digest, "sentences": text.digest, "soft_labels": soft_labels.key}
-        | _dev_digest(dev),
-        settings=settings.as_dict() | {"targets": targets},
+        | dev_digest(dev)
+        | ({} if votes is None else {"votes": votes.key}),
+        settings=settings.as_dict() | {"targets": targets if isinstance(targets, str) else asdict(targets)},
         **space.cost("train", text.data, settings.epochs),
     )
 
@@ -185,8 +240,9 @@ def distil_tagger(
             text.data,
             soft_labels.tag_names(),
             settings,
-            {"soft": soft_label_loss, "hard": hard_label_loss}[targets],
+            loss,
             soft_labels=soft_labels.read(),
+            votes=None if votes is None else votes.read(),
             dev=None if dev is None else dev.data,
         )
 
@@ -251,7 +307,8 @@ def calibrate(log_probabilities: np.ndarray, gold: np.ndarray) -> dict[str, floa
     return {"temperature": float(temperature), **errors}
 
 
-def _dev_digest(dev: Labelled | None) -> dict[str, str]:
+def dev_digest(dev: Labelled | None) -> dict[str, str]:
+    """The set on which the best epoch is picked, as an input of a stage; none if the last one is kept."""
     return {} if dev is None else {"selected_on": dev.digest}
 
 

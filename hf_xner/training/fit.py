@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from hf_xner.data.rows import RowCollator, TrainingRows, write_encoded
 from hf_xner.errors import InputError
 from hf_xner.inference.device import on_cpu, process_state
 from hf_xner.inference.loading import load_encoder_for_tagging, load_tokenizer
+from hf_xner.models.dropout import switch_off_dropout
 from hf_xner.models.freezing import freeze_bottom
 from hf_xner.training.arguments import TokenClassificationArguments
+from hf_xner.training.cpu import speed_up_on_cpu
 from hf_xner.training.history import HISTORY, HistoryWriter, plot_history
 from hf_xner.training.settings import FitSettings
 from hf_xner.training.trainer import Loss, TokenClassificationTrainer
@@ -38,6 +40,7 @@ def fit(
     loss: Loss,
     *,
     soft_labels: Dataset | None = None,
+    votes: Dataset | None = None,
     dev: Dataset | None = None,
 ) -> None:
     """Train a tagger from a fresh encoder and save it as a plain model in `folder/model`.
@@ -53,23 +56,22 @@ def fit(
         settings: The settings.
         loss: The loss; see `TokenClassificationTrainer`.
         soft_labels: The column `soft_labels` for `sentences`, row by row.
+        votes: The column `votes` for `sentences`, row by row, beside soft labels.
         dev: Labelled Dataset for `settings.select == "best"`.
 
     Raises:
         InputError: `sentences` carry tags beside soft labels, the encoder cannot be loaded or has fewer layers than
             are to be frozen, or the batch does not divide over the processes.
     """
-    if soft_labels is not None and "ner_tags" in sentences.column_names:
-        raise InputError(
-            "a corpus with tags was given for distillation", remedy="pass it through hf_xner.data.unlabelled() first"
-        )
-    if _was_finished(folder):
+    if soft_labels is not None:
+        refuse_tags(sentences)
+    if was_finished(folder):
         return
     set_seed(settings.seed)
     tokenizer = load_tokenizer(encoder)
     model = load_encoder_for_tagging(encoder, tag_names)
-    rows = _training_rows(folder, tokenizer, model, sentences, tag_names, settings, soft_labels)
-    model = _prepare(model, settings)
+    rows = _training_rows(folder, tokenizer, model, sentences, tag_names, settings, soft_labels, votes)
+    model = prepare(model, settings)
     arguments = training_arguments(folder, settings, selects=dev is not None)
     trainer = TokenClassificationTrainer(
         model=model,
@@ -81,19 +83,39 @@ def fit(
         processing_class=tokenizer,
         callbacks=[HistoryWriter(folder)],
     )
+    train_to_end(trainer, folder, settings, lambda: save_plain(trainer, tokenizer, folder / MODEL))
+
+
+def refuse_tags(sentences: Dataset) -> None:
+    """Raise an `InputError` where text to distil on, or to compare languages by, still has its tags."""
+    if "ner_tags" in sentences.column_names:
+        raise InputError(
+            "a corpus with tags was given for distillation", remedy="pass it through hf_xner.data.unlabelled() first"
+        )
+
+
+def train_to_end(trainer: Any, folder: Path, settings: FitSettings, save: Callable[[], None]) -> None:
+    """Train, or go on where an earlier attempt was killed, and leave the model and its history.
+
+    Args:
+        trainer: The Trainer; every process of the launch must call this.
+        folder: The run's folder.
+        settings: The settings.
+        save: Writes the trained model into the folder; called by the main process.
+    """
     trainer.remove_callback(PrinterCallback)  # history.jsonl holds what it would print
     # Building the trainer draws random numbers in some versions; training starts from the seed alone.
     set_seed(settings.seed)
     trainer.train(resume_from_checkpoint=last_complete_checkpoint(folder / "checkpoints"))
     if trainer.is_world_process_zero():
-        save_plain(trainer, tokenizer, folder / MODEL)
+        save()
         plot_history(folder / HISTORY, folder / HISTORY_PLOT)
         (folder / "checkpoints").rename(folder / FINISHED)
         _tidy(folder)
     trainer.accelerator.wait_for_everyone()
 
 
-def _was_finished(folder: Path) -> bool:
+def was_finished(folder: Path) -> bool:
     """Whether an earlier attempt saved everything and was killed while it tidied up; then the tidying is done here."""
     state = process_state()
     finished = (folder / FINISHED).exists()
@@ -104,7 +126,8 @@ def _was_finished(folder: Path) -> bool:
 
 
 def _tidy(folder: Path) -> None:
-    (folder / "encoded.arrow").unlink(missing_ok=True)
+    for path in folder.glob("encoded*.arrow"):
+        path.unlink(missing_ok=True)
     shutil.rmtree(folder / FINISHED, ignore_errors=True)
 
 
@@ -116,33 +139,55 @@ def _training_rows(
     tag_names: Sequence[str],
     settings: FitSettings,
     soft_labels: Dataset | None,
+    votes: Dataset | None,
 ) -> TrainingRows:
-    encoder = WordEncoder(
-        tokenizer,
-        max_length=longest_input(tokenizer, model.config, settings.max_length),
-        truncate=settings.long_sentences == "truncate",
-    )
-    path = folder / "encoded.arrow"
-    state = process_state()
-    with state.main_process_first():
-        encoded = write_encoded(sentences, encoder, path) if state.is_main_process else Dataset.from_file(str(path))
+    cut = settings.long_sentences == "truncate"
+    encoded = encode_rows(folder / "encoded.arrow", tokenizer, model.config, sentences, settings.max_length, cut)
     if soft_labels is not None:
-        return TrainingRows(encoded, soft_labels=(soft_labels, len(tag_names)))
+        return TrainingRows(encoded, soft_labels=(soft_labels, len(tag_names)), votes=votes)
     return TrainingRows(encoded, hard_labels=sentences)
 
 
-def _prepare(model: Any, settings: FitSettings) -> Any:
+def encode_rows(
+    path: Path, tokenizer: Any, model_config: Any, sentences: Dataset, max_length: int, truncate: bool
+) -> Dataset:
+    """Encode sentences into a memory-mapped file; the main process writes it, the others read it."""
+    longest = longest_input(tokenizer, model_config, max_length)
+    state = process_state()
+    with state.main_process_first():
+        if not state.is_main_process:
+            return Dataset.from_file(str(path))
+        return write_encoded(sentences, WordEncoder(tokenizer, max_length=longest, truncate=truncate), path)
+
+
+def prepare(model: Any, settings: FitSettings, heads: Sequence[str] = ()) -> Any:
+    """Freeze what is to be frozen, or put LoRA adapters on the encoder; switch dropout off if it is to be off.
+
+    Args:
+        model: A plain tagger, or a research model.
+        settings: The settings.
+        heads: Modules of a research model that are trained whole, beside the adapters.
+
+    Raises:
+        InputError: The model has fewer layers than are to be frozen.
+    """
+    if not settings.dropout:
+        switch_off_dropout(model)
+    if on_cpu():
+        speed_up_on_cpu(model)
     if settings.lora_rank:
         from peft import LoraConfig, get_peft_model
 
         return get_peft_model(
             model,
             LoraConfig(
-                task_type="TOKEN_CLS",
+                task_type=None if heads else "TOKEN_CLS",
                 r=settings.lora_rank,
                 lora_alpha=2 * settings.lora_rank,
                 target_modules="all-linear",
-                exclude_modules=["classifier", "score"],  # trained whole, beside the adapters
+                # Trained whole, beside the adapters.
+                exclude_modules=rf"({'|'.join(heads)})(\..*)?" if heads else ["classifier", "score"],
+                modules_to_save=list(heads) or None,
             ),
         )
     try:
@@ -155,17 +200,8 @@ def _prepare(model: Any, settings: FitSettings) -> Any:
 def training_arguments(folder: Path, settings: FitSettings, *, selects: bool) -> TokenClassificationArguments:
     """transformers' arguments for `settings`, with the batch divided over processes and accumulation steps."""
     processes = process_state().num_processes
-    per_process, rest = divmod(settings.batch_size, processes)
-    if rest:
-        raise InputError(
-            f"a batch of {settings.batch_size} rows does not divide over {processes} processes",
-            remedy="choose --batch_size as a multiple of the number of processes",
-        )
-    micro = min(settings.micro_batch_size, per_process)
-    if per_process % micro:
-        raise InputError(
-            f"{per_process} rows a process do not divide into batches of {micro}", remedy="change --micro_batch_size"
-        )
+    per_process = settings.batch_size // processes
+    micro = rows_in_a_forward_batch(settings, processes) // processes
     arguments = TokenClassificationArguments(
         output_dir=str(folder / "checkpoints"),
         seed=settings.seed,
@@ -178,7 +214,10 @@ def training_arguments(folder: Path, settings: FitSettings, *, selects: bool) ->
         max_grad_norm=settings.max_grad_norm,
         bf16=settings.bf16,
         use_cpu=on_cpu(),
-        eval_strategy="epoch" if selects else "no",
+        eval_strategy=("steps" if settings.eval_every else "epoch") if selects else "no",
+        eval_steps=settings.eval_every,
+        # After every few updates only a new best model is worth a checkpoint.
+        save_strategy="best" if selects and settings.eval_every else "epoch",
         load_best_model_at_end=selects,
         metric_for_best_model="f1" if selects else None,
         save_total_limit=2 if selects else 1,
@@ -187,6 +226,26 @@ def training_arguments(folder: Path, settings: FitSettings, *, selects: bool) ->
     # Alone, a process would spread over all GPUs with as many times the batch (DataParallel): that is for launchers.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
+
+
+def rows_in_a_forward_batch(settings: FitSettings, processes: int) -> int:
+    """Rows that all processes together read at a time; a step accumulates several such batches.
+
+    Raises:
+        InputError: The batch does not divide over processes, or over the batches of one process.
+    """
+    per_process, rest = divmod(settings.batch_size, processes)
+    if rest:
+        raise InputError(
+            f"a batch of {settings.batch_size} rows does not divide over {processes} processes",
+            remedy="choose --batch_size as a multiple of the number of processes",
+        )
+    micro = min(settings.micro_batch_size, per_process)
+    if per_process % micro:
+        raise InputError(
+            f"{per_process} rows a process do not divide into batches of {micro}", remedy="change --micro_batch_size"
+        )
+    return micro * processes
 
 
 def last_complete_checkpoint(folder: Path) -> str | None:

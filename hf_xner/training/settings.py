@@ -26,6 +26,8 @@ class FitSettings:
         lora_rank: Rank of LoRA adapters, merged at the end; 0 trains the weights themselves.
         bf16: bfloat16 matrix products.
         select: "none" keeps the last epoch, "best" the epoch with the best F1 on the dev set that was given.
+        eval_every: Where the best model is looked for: after so many updates; None for after every epoch.
+        dropout: Whether dropout is on in training; off is what AdvPicker's released program does to its student.
     """
 
     seed: int = 1
@@ -43,9 +45,18 @@ class FitSettings:
     lora_rank: int = 0
     bf16: bool = False
     select: str = "none"
+    eval_every: int | None = None
+    dropout: bool = True
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings by name. The micro-batch size is left out: gradient accumulation is exact."""
+        """The settings by name. The micro-batch size is left out: gradient accumulation is exact.
+
+        What was added after stages had been stored is left out where it changes nothing, so that their keys stay.
+        """
         settings = asdict(self)
         del settings["micro_batch_size"]
+        if self.eval_every is None or self.select != "best":
+            del settings["eval_every"]
+        if self.dropout:
+            del settings["dropout"]
         return settings

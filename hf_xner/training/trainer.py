@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -40,6 +41,33 @@ def hard_label_loss(outputs: Any, batch: Batch, items: torch.Tensor | None) -> L
     return {"loss_kd": soft_label_mse(outputs.logits, targets, batch["word_mask"], items)}
 
 
+@dataclass(frozen=True)
+class VotedLabelLoss:
+    """UniTrans' student: eta L_hard + L_soft (section 3.3).
+
+    Attributes:
+        eta: Weight of the cross-entropy against the voted labels.
+        mean_over: What L_hard is a mean over: "agreed" words (the released code: disagreement does not shrink it) or
+            all "words" (the paper's 1/N).
+        soft: Whether L_soft, the squared error against the teacher's probabilities, takes part.
+    """
+
+    eta: float = 1.0
+    mean_over: str = "agreed"
+    soft: bool = True
+
+    def __call__(self, outputs: Any, batch: Batch, items: torch.Tensor | None) -> LossParts:
+        """The weighted parts."""
+        count: torch.Tensor | None
+        if self.mean_over == "words":
+            count = batch["word_mask"].sum() if items is None else items
+        else:
+            count = None if items is None else batch["vote_items"]
+        hard = tagging_cross_entropy(outputs.logits, batch["votes"], batch["vote_mask"], count)
+        parts = {"loss_vote": self.eta * hard}
+        return parts | (soft_label_loss(outputs, batch, items) if self.soft else {})
+
+
 class TokenClassificationTrainer(Trainer):
     """transformers' Trainer for rows of words.
 
@@ -75,14 +103,26 @@ class TokenClassificationTrainer(Trainer):
         """Count the words of the accumulated batch over all processes: the denominator of every mean."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         self._steps_since_log += bool(batches)
-        words = sum((batch["word_mask"].sum() for batch in batches), torch.zeros((), dtype=torch.long)).to(device)
-        return batches, self.accelerator.reduce(words, reduction="sum")
+        self._count_votes(batches, device)
+        return batches, self._total("word_mask", batches, device)
+
+    def _count_votes(self, batches: list, device: torch.device) -> None:
+        """Tell each batch how many votes the accumulated batch holds: a mean over them needs its own denominator."""
+        if batches and "vote_mask" in batches[0]:
+            total = self._total("vote_mask", batches, device)
+            for batch in batches:
+                batch["vote_items"] = total
+
+    def _total(self, mask: str, batches: list, device: torch.device) -> Any:
+        """True positions of a mask over the accumulated batch of all processes, a scalar."""
+        here = sum((batch[mask].sum() for batch in batches), torch.zeros((), dtype=torch.long)).to(device)
+        return self.accelerator.reduce(here, reduction="sum")
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Sum of the loss parts, scaled so that averaging gradients over processes gives the global mean."""
-        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        outputs = self.run_model(model, inputs)
         parts = self.loss(outputs, inputs, num_items_in_batch)
         if num_items_in_batch is not None:
             parts = {name: part * self.accelerator.num_processes for name, part in parts.items()}
@@ -90,6 +130,10 @@ class TokenClassificationTrainer(Trainer):
             self._part_sums[name] = self._part_sums.get(name, 0.0) + part.detach()
         total = torch.stack(list(parts.values())).sum()
         return (total, outputs) if return_outputs else total
+
+    def run_model(self, model: Any, inputs: Batch) -> Any:
+        """The one forward pass of a training step."""
+        return model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add each part's mean per optimiser step, over all processes, to the record that holds the loss."""
@@ -103,9 +147,12 @@ class TokenClassificationTrainer(Trainer):
         rows = self.train_dataset if train_dataset is None else train_dataset
         if not isinstance(rows, TrainingRows):
             return super()._get_train_sampler(train_dataset)
-        # One optimiser step sees the same rows however its batch is divided over processes and accumulation steps.
-        step = self.args.per_device_train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
-        return LengthBucketSampler(rows.lengths, step, self.args.seed)
+        return LengthBucketSampler(rows.lengths, self.rows_in_a_step, self.args.seed)
+
+    @property
+    def rows_in_a_step(self) -> int:
+        """One optimiser step sees the same rows however its batch is divided over processes and accumulation steps."""
+        return self.args.per_device_train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"

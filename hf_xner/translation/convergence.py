@@ -4,8 +4,8 @@ Three signs, none of which the mapping was learnt from:
 
 * Strings that both vocabularies hold (numbers, names, punctuation) are mostly their own translations under a right
   mapping, and almost never under a wrong one. Where there are enough of them, they decide.
-* Otherwise, runs that started apart must translate alike: right mappings are all alike, every wrong one is wrong in
-  its own way.
+* Otherwise, runs that started apart must translate alike (right mappings are all alike) and rise above the floor:
+  clouds of a marked shape draw wrong runs, too, to one and the same mapping, but to a poor one.
 * Or the criterion must be far above the floor, which is what the same refinement makes of a random rotation:
   refinement fits even noise, and a failed run that has matched no more than the clouds' shapes lies above it too.
 """
@@ -23,6 +23,7 @@ MIN_SHARED = 20  # fewer shared strings prove nothing
 SELF_TRANSLATED = 0.1  # share of the shared strings that must be translated into themselves
 AGREEMENT = 0.4  # share of frequent words that two runs must translate alike
 MARGIN = 0.5  # share of the way from the floor to 1 that the criterion must have gone
+AGREED_MARGIN = 0.2  # the same for runs that translate alike
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def judge(runs: Sequence[Refined], floor: Refined, shared: np.ndarray) -> Verdic
     others = [run for run in [*runs, floor] if run is not best]
     agreement = max(float(np.mean(best.translations == other.translations)) for other in others)
     needed = floor.criterion + MARGIN * (1 - floor.criterion)
+    needed_agreed = floor.criterion + AGREED_MARGIN * (1 - floor.criterion)
     criteria = [run.criterion for run in runs]
     reason = (
         f"criterion {', '.join(f'{value:.3f}' for value in criteria)}; {floor.criterion:.3f} from a random rotation"
@@ -72,8 +74,9 @@ def judge(runs: Sequence[Refined], floor: Refined, shared: np.ndarray) -> Verdic
         converged = own >= SELF_TRANSLATED
         reason += f"; {own:.1%} of {len(shared)} shared words are their own translation, {SELF_TRANSLATED:.0%} needed"
     else:
-        converged = best.criterion >= needed or agreement >= AGREEMENT
-        reason += f", {needed:.3f} needed; runs agree on {agreement:.0%} of frequent words, {AGREEMENT:.0%} needed"
+        converged = best.criterion >= (needed_agreed if agreement >= AGREEMENT else needed)
+        reason += f", {needed:.3f} needed, or {needed_agreed:.3f} by runs that agree on {AGREEMENT:.0%} of frequent "
+        reason += f"words (they agree on {agreement:.0%})"
     return Verdict(converged, reason, criteria, floor.criterion, agreement, len(shared), own)
 
 

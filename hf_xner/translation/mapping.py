@@ -45,12 +45,21 @@ class Mapping:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def common_space(self, source: WordVectors, target: WordVectors) -> tuple[np.ndarray, np.ndarray]:
-        """Unit vectors of both languages in one space: (V_s, d) and (V_t, d)."""
+        """Unit vectors of both languages in one space: (V_s, d) and (V_t, d).
+
+        Vectors as they were loaded are normalised first, as those were that the mapping was learnt from.
+        """
         if {source.width, target.width} != {len(self.matrix)}:
             raise InputError(
                 f"a mapping of {len(self.matrix)} components for vectors of {source.width} and {target.width}",
                 remedy="use the vectors it was learnt from",
             )
+        source, target = (
+            vectors.normalise(self.facts.get(side, {}).get("normalise", ()))
+            if "normalise" not in vectors.origin
+            else vectors
+            for side, vectors in (("source", source), ("target", target))
+        )
         moved = normalised((source if self.mapped == "source" else target).vectors @ self.matrix.T)
         still = normalised((target if self.mapped == "source" else source).vectors)
         return (moved, still) if self.mapped == "source" else (still, moved)

@@ -128,6 +128,7 @@ def load_pair(mapping: Mapping, cache_dir: str | Path | None = None) -> tuple[An
         vectors = load_vectors(
             facts["path"], limit=facts.get("limit"), lowercase=facts.get("lowercase", False), cache_dir=cache_dir
         )
+        vectors = vectors.normalise(facts.get("normalise", ()))
         if vectors.digest() != facts["digest"]:
             raise InputError(
                 "these are not the vectors that the mapping was learnt from",

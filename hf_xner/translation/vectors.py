@@ -17,6 +17,9 @@ ZERO_REPLACEMENT = 0.01  # MUSE's: a vector without direction has no cosine
 CHUNK = 4096  # lines parsed before they become one array
 
 
+NORMALISATIONS = ("renorm", "center")
+
+
 @dataclass(eq=False)
 class WordVectors:
     """Words and their vectors, most frequent word first.
@@ -25,7 +28,7 @@ class WordVectors:
         words: V different words.
         vectors: Shape (V, d), float32; may be memory-mapped and read-only.
         name: Where they come from, for messages.
-        origin: How to load them again (`path`, `limit`, `lowercase`); kept with a mapping.
+        origin: How to load them again (`path`, `limit`, `lowercase`, `normalise`); kept with a mapping.
         index: Row of each word.
     """
 
@@ -62,6 +65,26 @@ class WordVectors:
         if n_words >= len(self):
             return self
         return WordVectors(self.words[:n_words], self.vectors[:n_words], self.name, {**self.origin, "limit": n_words})
+
+    def normalise(self, steps: Sequence[str]) -> WordVectors:
+        """The vectors after some steps, in order: "renorm" (rows of length 1) and "center" (mean row 0), as in MUSE.
+
+        Vectors trained on little text share a strong common direction, which "renorm center renorm" takes away.
+
+        Raises:
+            InputError: A step is unknown.
+        """
+        vectors = np.asarray(self.vectors, dtype=np.float32)
+        for step in steps:
+            if step not in NORMALISATIONS:
+                raise InputError(
+                    f"{step!r} is not one of {', '.join(NORMALISATIONS)}",
+                    where="normalisation of vectors",
+                    remedy="give renorm center renorm, say, or nothing",
+                )
+            vectors = normalised(vectors) if step == "renorm" else vectors - vectors.mean(axis=0)
+        done = [*self.origin.get("normalise", ()), *steps]
+        return WordVectors(self.words, vectors, self.name, {**self.origin, "normalise": done}) if steps else self
 
     def digest(self) -> str:
         """SHA-256 of words and numbers."""

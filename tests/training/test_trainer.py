@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from hf_xner.data.encoding import WordEncoder
 from hf_xner.data.rows import RowCollator, TrainingRows, read_soft_labels, write_encoded, write_soft_labels
+from hf_xner.data.votes import read_votes, write_votes
 from hf_xner.evaluation.evaluate import evaluate_model
 from hf_xner.losses.reduction import masked_mean
 from hf_xner.training import trainer as trainer_module
 from hf_xner.training.arguments import TokenClassificationArguments
 from hf_xner.training.trainer import (
     TokenClassificationTrainer,
+    VotedLabelLoss,
     hard_label_loss,
     predict_tags,
     soft_label_loss,
@@ -27,7 +30,14 @@ from hf_xner.training.trainer import (
 
 TAGS = ["O", "B-LOC", "I-LOC", "B-MISC", "I-MISC", "B-ORG", "I-ORG", "B-PER", "I-PER"]
 WORDS = ["Angela", "Merkel", "visited", "Kiel", ".", "Bonn", "the", "bank", "Gab", "John", "", "hed"]
-LOSSES = {"tagging": tagging_loss, "soft": soft_label_loss, "hard": hard_label_loss}
+LOSSES = {
+    "tagging": tagging_loss,
+    "soft": soft_label_loss,
+    "hard": hard_label_loss,
+    "voted": VotedLabelLoss(eta=0.7),
+    "voted, over words": VotedLabelLoss(eta=0.7, mean_over="words"),
+    "voted alone": VotedLabelLoss(eta=0.7, soft=False),
+}
 
 
 def sentences(count: int, seed: int = 0) -> Dataset:
@@ -51,7 +61,11 @@ def make_rows(folder: Path, tokenizer: Any, data: Dataset, kind: str) -> Trainin
     chance = np.random.default_rng(7)
     arrays = (chance.dirichlet(np.full(len(TAGS), 0.3), len(words)) for words in data["tokens"])
     write_soft_labels(arrays, folder / "soft_labels-00000.arrow")
-    return TrainingRows(encoded, soft_labels=(read_soft_labels(folder), len(TAGS)))
+    votes = None
+    if kind.startswith("voted"):
+        write_votes((chance.integers(-1, len(TAGS), len(words)).astype(np.int16) for words in data["tokens"]), folder)
+        votes = read_votes(folder)
+    return TrainingRows(encoded, soft_labels=(read_soft_labels(folder), len(TAGS)), votes=votes)
 
 
 @pytest.fixture
@@ -178,6 +192,8 @@ def test_padding_changes_neither_loss_nor_gradient_of_a_real_model(
     trainer = make_trainer(rows, LOSSES[kind])
     outcomes = []
     for inputs in (batch, wide):
+        if "vote_mask" in batch:
+            inputs["vote_items"] = batch["vote_mask"].sum()
         trainer.model.zero_grad()
         loss = trainer.compute_loss(trainer.model, inputs, num_items_in_batch=batch["word_mask"].sum())
         loss.backward()
@@ -253,3 +269,35 @@ def test_evaluation_keeps_tags_and_not_probabilities(monkeypatch: pytest.MonkeyP
     tags = predict_tags(None, None, [["a", "b"]] * 500, TAGS)
     assert tags == [["O", "O"]] * 500
     assert most <= 2
+
+
+def voted_batch() -> tuple[Any, dict[str, torch.Tensor]]:
+    """Logits (1, 4, 3) and a batch: three words, the first two voted on, then padding."""
+    logits = torch.tensor([[[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 3.0], [9.0, 9.0, 9.0]]], requires_grad=True)
+    batch = {
+        "word_mask": torch.tensor([[True, True, True, False]]),
+        "soft_labels": torch.softmax(logits.detach(), dim=-1) * torch.tensor([[[1.0], [1.0], [1.0], [0.0]]]),
+        "votes": torch.tensor([[0, 2, -1, -1]]),
+        "vote_mask": torch.tensor([[True, True, False, False]]),
+    }
+    return SimpleNamespace(logits=logits), batch
+
+
+@pytest.mark.parametrize(("mean_over", "count"), [("agreed", 2), ("words", 3)])
+def test_the_voted_loss_is_the_papers_formula(mean_over: str, count: int):
+    outputs, batch = voted_batch()
+    parts = VotedLabelLoss(eta=0.5, mean_over=mean_over)(outputs, batch, None)
+    log_probabilities = torch.log_softmax(outputs.logits.detach(), dim=-1)[0]
+    expected = -0.5 * (log_probabilities[0, 0] + log_probabilities[1, 2]) / count
+    assert float(parts["loss_vote"]) == pytest.approx(float(expected), rel=1e-6)
+    assert float(parts["loss_kd"]) == pytest.approx(0.0, abs=1e-9)
+    assert VotedLabelLoss(soft=False)(outputs, batch, None).keys() == {"loss_vote"}
+
+
+def test_a_batch_without_any_agreement_gives_a_finite_loss():
+    outputs, batch = voted_batch()
+    batch |= {"votes": torch.full((1, 4), -1), "vote_mask": torch.zeros(1, 4, dtype=torch.bool)}
+    for items in (None, torch.tensor(3)):
+        loss = VotedLabelLoss()(outputs, {**batch, "vote_items": torch.tensor(0)}, items)["loss_vote"]
+        loss.backward()
+        assert float(loss) == 0.0 and bool(torch.isfinite(outputs.logits.grad).all())

@@ -1,0 +1,90 @@
+"""The table over targets and seeds: which trainings it starts, and what it makes of their results."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import method_table
+
+
+def summary(mean: float, sd: float | None = 0.01) -> dict[str, Any]:
+    return {"f1": {"mean": mean, "sd": sd}}
+
+
+def results_of(base: float) -> dict[str, Any]:
+    test = {"mean_difference": 0.02, "low": -0.01, "high": 0.05}
+    gap = {"first": "unitrans", "second": "mt", "set": "target_test", "over_seeds": test, "over_seeds_tagger": test}
+    variants = {
+        name: {"target_test": {"plain": summary(base + more), "tagger": summary(base + more + 0.1, None)}}
+        for name, more in (("mt", 0.0), ("unitrans", 0.02))
+    }
+    return {"variants": variants, "differences": [gap, {**gap, "set": "target_dev"}]}
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Commands that would be run; each leaves results as a run does."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], *, env: dict[str, str], **_: Any) -> None:
+        commands.append(command)
+        assert env["OMP_NUM_THREADS"].isdigit()
+        folder = Path(command[command.index("--output_dir") + 1])
+        folder.mkdir(parents=True)
+        (folder / "results.json").write_text(json.dumps(results_of(0.3 if "-es" in folder.name else 0.4)))
+
+    monkeypatch.setattr(method_table.subprocess, "run", run)
+    return commands
+
+
+def option(command: list[str], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+def test_seeds_are_trained_side_by_side_and_scored_together(started: list[list[str]], tmp_path: Path, capsys):
+    arguments = [
+        "unitrans",
+        "--source",
+        "conll2003:en",
+        "--targets",
+        "conll2002:es",
+        "conll2002:nl",
+        "--seeds",
+        "1",
+        "2",
+    ]
+    arguments += ["--jobs", "2", "--late", "ensemble", "--output", str(tmp_path / "out")]
+    own = ["--variants", "mt", "unitrans", "ensemble", "--mapping", "maps/en-{language}"]
+    assert method_table.main([*arguments, "--", *own]) == 0
+    parts, whole = started[:4], started[4:]
+    assert sorted((option(part, "--target"), option(part, "--seeds")) for part in parts) == [
+        (target, seed) for target in ("conll2002:es", "conll2002:nl") for seed in ("1", "2")
+    ]
+    assert all("ensemble" not in part for part in parts) and all("ensemble" in command for command in whole)
+    assert {option(command, "--target"): option(command, "--mapping") for command in started} == {
+        "conll2002:es": "maps/en-es",
+        "conll2002:nl": "maps/en-nl",
+    }
+    assert [command[command.index("--seeds") + 1 :][:2] for command in whole] == [["1", "2"]] * 2
+    printed = capsys.readouterr().out
+    (row,) = (line for line in printed.splitlines() if line.startswith("unitrans  "))
+    assert row.split("  ") == ["unitrans", *(f"{value}" for value in row.split("  ")[1:])]
+    assert (
+        "32.00 ± 1.00" in row and "52.00" in row and "42.00 ± 1.00" in row and "62.00" not in row.replace("52.00", "")
+    )
+    assert "unitrans - mt" in printed and printed.count("+2.00 [-1.00, +5.00]") == 4
+    report = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert report["results"].keys() == {"conll2002:es", "conll2002:nl"} and report["seconds"] >= 0
+
+
+def test_with_one_job_nothing_is_trained_apart(started: list[list[str]], tmp_path: Path):
+    method_table.main(["tsl", "--source", "a", "--targets", "sample:es", "--output", str(tmp_path / "out")])
+    (command,) = started
+    assert command[command.index("--seeds") + 1 : command.index("--output_dir")] == ["1", "2", "3"]
