@@ -18,7 +18,7 @@ help:
 # The environment is complete when its stamp is newer than everything that decides what goes into it.
 env: $(VENV)/.complete ## create the environment in .venv
 
-$(VENV)/.complete: setup.cfg pyproject.toml $(CONSTRAINTS)
+$(VENV)/.complete: setup.cfg setup.py pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
