@@ -10,16 +10,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .adversarial import AdversarialConfig, AdversarialForTokenClassification
+    from .bilstm_crf import BiLstmCrfConfig, BiLstmCrfForTokenClassification
     from .export import export_plain
+    from .language_similarity import LanguageSimilarityConfig, LanguageSimilarityModel
     from .multi_channel import MultiChannelConfig, MultiChannelForTokenClassification
+    from .word_features import WordFeatureExtractor
 
 _WHERE = {
+    "AdversarialConfig": "adversarial",
+    "AdversarialForTokenClassification": "adversarial",
+    "BiLstmCrfConfig": "bilstm_crf",
+    "BiLstmCrfForTokenClassification": "bilstm_crf",
+    "LanguageSimilarityConfig": "language_similarity",
+    "LanguageSimilarityModel": "language_similarity",
     "MultiChannelConfig": "multi_channel",
     "MultiChannelForTokenClassification": "multi_channel",
+    "WordFeatureExtractor": "word_features",
     "export_plain": "export",
 }
 
-__all__ = ["MultiChannelConfig", "MultiChannelForTokenClassification", "export_plain"]
+__all__ = [
+    "AdversarialConfig",
+    "AdversarialForTokenClassification",
+    "BiLstmCrfConfig",
+    "BiLstmCrfForTokenClassification",
+    "LanguageSimilarityConfig",
+    "LanguageSimilarityModel",
+    "MultiChannelConfig",
+    "MultiChannelForTokenClassification",
+    "WordFeatureExtractor",
+    "export_plain",
+]
 
 
 def __getattr__(name: str) -> Any:

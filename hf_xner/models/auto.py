@@ -7,10 +7,10 @@ Not done by `hf_xner.models` itself, because its parts `builtin` and `freezing` 
 
 from __future__ import annotations
 
-from transformers import AutoConfig, AutoModelForTokenClassification
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForTokenClassification
 
 from .register import register_models
 
 register_models()
 
-__all__ = ["AutoConfig", "AutoModelForTokenClassification"]
+__all__ = ["AutoConfig", "AutoFeatureExtractor", "AutoModel", "AutoModelForTokenClassification"]

@@ -95,16 +95,36 @@ def viterbi_decode(
     """
     mask = mask.bool()
     _check_shapes(log_probs, mask, step_allowed, start_allowed, end_allowed)
-    batch, n_words, n_tags = log_probs.shape
-    if batch == 0 or n_words == 0:
-        return torch.full((batch, n_words), -1, dtype=torch.long, device=log_probs.device)
     emissions = log_probs.to(torch.float64 if log_probs.dtype == torch.float64 else torch.float32)
     emissions = emissions.clamp(min=LOWEST_LOG_PROBABILITY)
-    step = _penalty(step_allowed, emissions)
+    start, end = (None if part is None else _penalty(part, emissions) for part in (start_allowed, end_allowed))
+    tags, best = best_sequences(emissions, mask, _penalty(step_allowed, emissions), start, end)
+    _check_feasible(best, mask)
+    return tags
 
-    score = emissions[:, 0]
-    if start_allowed is not None:
-        score = score + _penalty(start_allowed, emissions)
+
+@torch.no_grad()
+def best_sequences(
+    emissions: Tensor, mask: Tensor, step: Tensor, start: Tensor | None = None, end: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Find the tag sequence of the highest score: emissions plus weights of transitions, start and end.
+
+    Args:
+        emissions: (B, W, C), scores of C tags for W words of B sentences.
+        mask: (B, W) bool, True at words, which come first in their row.
+        step: (C, C), weights of transitions from row to column; minus infinity where impossible.
+        start: (C,), weights of first tags; None for none.
+        end: (C,), weights of last tags; None for none.
+
+    Returns:
+        (B, W) int64, tag indices, -1 at padding; and (B,), minus infinity where no sequence is possible. Other values
+        of the latter are the score up to a constant of the sentence.
+    """
+    batch, n_words, n_tags = emissions.shape
+    if batch == 0 or n_words == 0:
+        empty = torch.full((batch, n_words), -1, dtype=torch.long, device=emissions.device)
+        return empty, emissions.new_zeros(batch)
+    score = emissions[:, 0] if start is None else emissions[:, 0] + start
     stay = torch.arange(n_tags, device=score.device).expand(batch, n_tags)
     back_pointers = []
     for word in range(1, n_words):
@@ -115,12 +135,8 @@ def viterbi_decode(
         inside = mask[:, word].unsqueeze(1)
         score = torch.where(inside, best, score)
         back_pointers.append(torch.where(inside, pointer, stay))
-    if end_allowed is not None:
-        score = score + _penalty(end_allowed, emissions)
-
-    best, tag = score.max(dim=1)
-    _check_feasible(best, mask)
-    return _trace_back(tag, back_pointers).masked_fill(~mask, -1)
+    best, tag = (score if end is None else score + end).max(dim=1)
+    return _trace_back(tag, back_pointers).masked_fill(~mask, -1), best
 
 
 def _trace_back(last_tag: Tensor, back_pointers: list[Tensor]) -> Tensor:

@@ -56,6 +56,20 @@ def export_plain(model: ResearchModel) -> PreTrainedModel:
     return plain.eval()
 
 
+def adopt_plain(model: ResearchModel, plain: PreTrainedModel) -> None:
+    """The way back: copy a plain tagger's encoder and classifier into a research model of the same shape.
+
+    Args:
+        model: A research model; its other parts stay as they are.
+        plain: A token-classification model with the same encoder and as many tags.
+
+    Raises:
+        ValueError: As `check_exportable`.
+    """
+    model.main_classifier.load_state_dict(_classifier(plain).state_dict())
+    model.backbone.load_state_dict(plain.base_model.state_dict())
+
+
 def check_exportable(encoder_config: PreTrainedConfig) -> None:
     """Find out before training whether its result can be exported; allocates no weights.
 

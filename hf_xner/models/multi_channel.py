@@ -8,17 +8,17 @@ This file travels with saved models, so it imports only transformers and its sib
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import nn
-from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
+from .backbone import classifier_dropout, pooler_options
 from .freezing import default_frozen_layers
 
 WEIGHTINGS = ("softmax", "free")
@@ -44,7 +44,7 @@ class MultiChannelConfig(PreTrainedConfig):
 
     model_type = "xner-multi-channel"
     sub_configs = {"encoder_config": AutoConfig}
-    keys_to_ignore_at_inference = ["channel_logits", "channel_weights", "cls_state", "mmd_state"]
+    keys_to_ignore_at_inference = ["channel_logits", "channel_weights", "cls_state", "mmd_state", "partner_state"]
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class MultiChannelConfig(PreTrainedConfig):
         layers = range(default_frozen_layers(depth) + 1, depth + 1) if channel_layers is None else channel_layers
         self.channel_layers = [int(layer) for layer in layers]
         self.channel_weighting = channel_weighting
-        self.channel_dropout = _classifier_dropout(encoder_config) if channel_dropout is None else channel_dropout
+        self.channel_dropout = classifier_dropout(encoder_config) if channel_dropout is None else channel_dropout
         self.teacher_hidden_size = teacher_hidden_size
         self._check()
         super().__init__(**more)
@@ -91,12 +91,6 @@ class MultiChannelConfig(PreTrainedConfig):
             raise ValueError(f"{self.encoder_config.model_type} has a decoder: an encoder is needed")
 
 
-def _classifier_dropout(config: Any) -> float:
-    """Dropout before the classifier of the encoder's own token-classification class."""
-    values = (getattr(config, name, None) for name in ("classifier_dropout", "hidden_dropout_prob", "dropout"))
-    return float(next((value for value in values if value is not None), 0.1))
-
-
 @dataclass
 class MultiChannelOutput(ModelOutput):
     """What `MultiChannelForTokenClassification` gives for B sentences of L sub-words, C tags and K channels.
@@ -110,6 +104,7 @@ class MultiChannelOutput(ModelOutput):
         cls_state: Last hidden state at the first position, shape (B, H).
         mmd_state: The same after dropout, and projected to the teacher's width where that differs: what a student is
             compared by. Shape (B, H) or (B, H of the teacher).
+        partner_state: `mmd_state` of the partner rows; only if there were some.
     """
 
     loss: torch.Tensor | None = None
@@ -118,6 +113,7 @@ class MultiChannelOutput(ModelOutput):
     channel_weights: torch.Tensor | None = None
     cls_state: torch.Tensor | None = None
     mmd_state: torch.Tensor | None = None
+    partner_state: torch.Tensor | None = None
 
 
 class ChannelWeights(nn.Module):
@@ -166,7 +162,7 @@ class MultiChannelForTokenClassification(PreTrainedModel):
         encoder_config, n_tags = config.encoder_config, len(config.id2label or ())
         # Not the encoder's own dtype: the heads beside it are in the default one.
         self.backbone = AutoModel.from_config(
-            encoder_config, dtype=torch.get_default_dtype(), **_pooler_options(encoder_config)
+            encoder_config, dtype=torch.get_default_dtype(), **pooler_options(encoder_config)
         )
         self.dropout = nn.Dropout(config.channel_dropout)
         self.classifiers = nn.ModuleList(nn.Linear(config.hidden_size, n_tags) for _ in config.channel_layers)
@@ -185,7 +181,7 @@ class MultiChannelForTokenClassification(PreTrainedModel):
             encoder: Folder or Hub id of any checkpoint that `AutoModel` reads, with or without a head.
             settings: As for `MultiChannelConfig`: tags, channels…
         """
-        options = _pooler_options(AutoConfig.from_pretrained(encoder))
+        options = pooler_options(AutoConfig.from_pretrained(encoder))
         pretrained = AutoModel.from_pretrained(encoder, dtype=torch.float32, **options)
         model = cls(MultiChannelConfig(encoder_config=pretrained.config, **settings))
         model.backbone.load_state_dict(pretrained.state_dict(), assign=True)
@@ -208,15 +204,23 @@ class MultiChannelForTokenClassification(PreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
+        partner_input_ids: torch.Tensor | None = None,
+        partner_attention_mask: torch.Tensor | None = None,
         **inputs: Any,
     ) -> MultiChannelOutput:
         """Tag logits of every channel, and the [CLS] states.
+
+        Partner rows, sentences of the other language of which only the [CLS] state is wanted, go through the encoder
+        in the same call: under distributed training a second call before the backward pass would be one too many.
+        They are padded to their own longest row, and no classifier sees them.
 
         Args:
             input_ids: Shape (B, L).
             attention_mask: Shape (B, L): 1 at sub-words, 0 at padding.
             labels: Tag ids, shape (B, L), -100 where none counts; only for `loss`.
             num_items_in_batch: Labels of the accumulated batch, the denominator of `loss`.
+            partner_input_ids: Shape (B', L'), for `partner_state`.
+            partner_attention_mask: Shape (B', L').
             inputs: Whatever else the encoder takes, such as `token_type_ids`.
         """
         inputs.update(output_hidden_states=True, return_dict=True)
@@ -225,7 +229,9 @@ class MultiChannelForTokenClassification(PreTrainedModel):
         states = [encoded.hidden_states[layer] for layer in self.config.channel_layers[:-1]]
         dropped = [self.dropout(state) for state in (*states, encoded.last_hidden_state)]
         logits = [head(state) for head, state in zip(self.classifiers, dropped, strict=True)]
-        mmd_state = dropped[-1][:, 0]
+        partner_state = None
+        if partner_input_ids is not None:
+            partner_state = self._state(partner_input_ids, partner_attention_mask)
         loss = None
         if labels is not None:
             loss = self.loss_function(logits[-1], labels, self.config, num_items_in_batch=num_items_in_batch)
@@ -235,12 +241,14 @@ class MultiChannelForTokenClassification(PreTrainedModel):
             channel_logits=torch.stack(logits, dim=1),
             channel_weights=logits[-1].new_zeros(0) if self.channel_weights is None else self.channel_weights(),
             cls_state=encoded.last_hidden_state[:, 0],
-            mmd_state=mmd_state if self.projection is None else self.projection(mmd_state),
+            mmd_state=self._project(dropped[-1][:, 0]),
+            partner_state=partner_state,
         )
 
+    def _state(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+        """`mmd_state` of rows of which nothing else is wanted."""
+        encoded = self.backbone(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
+        return self._project(self.dropout(encoded.last_hidden_state[:, 0]))
 
-def _pooler_options(config: PreTrainedConfig) -> dict[str, bool]:
-    """Arguments that leave out the pooler, which no loss here would train, where the architecture has one."""
-    encoder_class = MODEL_MAPPING.get(type(config), None)
-    known = inspect.isclass(encoder_class) and "add_pooling_layer" in inspect.signature(encoder_class).parameters
-    return {"add_pooling_layer": False} if known else {}
+    def _project(self, state: torch.Tensor) -> torch.Tensor:
+        return state if self.projection is None else self.projection(state)

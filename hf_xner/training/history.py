@@ -43,10 +43,7 @@ class HistoryWriter(TrainerCallback):
         self._start = time.monotonic()
         if not state.is_world_process_zero:
             return
-        path = self._path(args)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [record for record in read_history(path) if _precedes(record, state.global_step)]
-        _rewrite(path, kept)
+        kept = keep_records_until(self._path(args), state.global_step)
         if kept:
             self._start -= kept[-1]["seconds"]
 
@@ -63,10 +60,22 @@ class HistoryWriter(TrainerCallback):
             return
         seconds = round(time.monotonic() - self._start, 3)
         record = {"step": state.global_step, "epoch": state.epoch, "seconds": seconds, **logs}
-        path = self._path(args)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(_line(record))
+        add_record(self._path(args), record)
+
+
+def add_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Add a record, which holds `step` and `seconds`, to a `history.jsonl`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_line(record))
+
+
+def keep_records_until(path: Path, step: int) -> list[dict[str, Any]]:
+    """Take away the records after a step, which a resumed training will write again; return those that stay."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = [record for record in read_history(path) if _precedes(record, step)]
+    _rewrite(path, kept)
+    return kept
 
 
 def _precedes(record: Mapping[str, Any], step: int) -> bool:

@@ -238,7 +238,7 @@ def test_saved_code_loads_where_hf_xner_is_not_installed(tmp_path):
     model = build()
     folder, result = tmp_path / "research-model", tmp_path / "logits.pt"
     model.save_pretrained(folder)
-    assert {path.name for path in folder.glob("*.py")} == {"multi_channel.py", "freezing.py"}
+    assert {path.name for path in folder.glob("*.py")} == {"multi_channel.py", "backbone.py", "freezing.py"}
     environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
     environment.pop("PYTHONPATH", None)
     done = subprocess.run(
@@ -257,3 +257,17 @@ def test_the_package_and_its_built_in_encoders_import_no_torch():
     code = "import sys, hf_xner.models, hf_xner.models.builtin; sys.exit('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+
+
+def test_partner_rows_give_their_state_and_touch_nothing_else():
+    """They go through the encoder in the same call, padded to their own longest row."""
+    model = build(teacher_hidden_size=12)
+    partners = torch.tensor([[2, 9, 3, 0], [2, 5, 8, 3], [2, 3, 0, 0]])
+    mask = (partners > 0).long()
+    output = model(**INPUTS, partner_input_ids=partners, partner_attention_mask=mask)
+    alone = model(**INPUTS)
+    assert alone.partner_state is None and output.partner_state.shape == (3, 12)
+    assert torch.equal(output.channel_logits, alone.channel_logits)
+    torch.testing.assert_close(output.partner_state, model(input_ids=partners, attention_mask=mask).mmd_state)
+    output.partner_state.sum().backward()
+    assert model.projection.weight.grad is not None and model.main_classifier.weight.grad is None

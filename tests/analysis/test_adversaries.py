@@ -1,0 +1,77 @@
+"""`xner analyse adversaries`: what discriminators can tell on held-out sentences."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from toy import Finished
+
+from hf_xner.analysis.adversaries import figure, held_out
+from hf_xner.analysis.opened_run import open_run
+from hf_xner.cli import main
+from hf_xner.data.feeds import FEEDS
+from hf_xner.launch import train
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_adversarial_model_of_runs_with_and_without_the_generator(
+    transadv_run: Finished, tmp_path: Path, capsys
+):
+    options = {**transadv_run.options, "output_dir": str(tmp_path / "watched"), "generator_step": False}
+    train("transadv", **{**options, "variants": ["tladv"]})
+    capsys.readouterr()
+    folders = [str(transadv_run.folder), str(tmp_path / "watched")]
+    assert main(["analyse", "adversaries", *folders, "--sentences", "15", "--output", str(tmp_path)]) == 0
+    assert all((tmp_path / f"adversaries.{suffix}").stat().st_size > 0 for suffix in ("png", "svg"))
+    rows = read(tmp_path / "adversaries.csv")
+    assert [(row["run"], row["model"], row["generator"]) for row in rows] == [
+        ("run", "Theta_src", "generator at 0.001"),
+        ("run", "Theta_entity", "generator at 0.001"),
+        ("run", "Theta_context", "generator at 0.001"),
+        ("run", "tladv", "generator at 0.001"),
+        ("watched", "tladv", "no generator"),
+    ]
+    for row in rows:
+        assert 0 <= float(row["language"]) <= 1 and 0 <= float(row["probe"]) <= 1
+        assert (row["order"] != "") == (row["model"] == "Theta_src")
+    watched = rows[-1]
+    assert float(watched["probe"]) > 0.8, "the toy's languages share hardly a word: a fresh discriminator finds that"
+    printed = capsys.readouterr().out
+    assert "run, Theta_src, generator at 0.001: language, own discriminator" in printed
+
+
+def test_held_out_corpora_are_made_of_development_sentences(transadv_run: Finished):
+    opened = open_run(transadv_run.folder, "transadv")
+    made = held_out(opened, FEEDS["src"].adversarial, "validation", 10)
+    assert set(made) == set(FEEDS["src"].adversarial) and {len(data) for data in made.values()} == {10}
+    source = opened.space.labelled(opened.space.arguments.source[0], "validation").data
+    assert made["source"]["tokens"][:] == source["tokens"][:10]
+    assert made["translated"]["ner_tags"][:] == made["source"]["ner_tags"][:]
+    assert made["translated"]["tokens"][:] != made["source"]["tokens"][:]
+    text = held_out(opened, ("target_text",), "validation", 10)["target_text"]
+    assert "ner_tags" not in text.column_names and len(text) == 10
+
+
+def test_bars_stand_where_there_is_something_to_tell():
+    rows = [
+        {"model": "Theta_src", "generator": "no generator", "language": 0.9, "order": 0.6, "probe": 0.95},
+        {"model": "tladv", "generator": "no generator", "language": 0.8, "order": None, "probe": 0.9},
+    ]
+    (axes,) = figure(rows).axes
+    heights = sorted(round(bar.get_height(), 3) for container in axes.containers for bar in container)
+    assert heights == [0.6, 0.8, 0.9, 0.9, 0.95]
+    assert [label.get_text().split("\n")[0] for label in axes.get_xticklabels()] == ["Theta_src", "tladv"]
+    assert not np.isnan(axes.get_ylim()).any()
+
+
+def test_runs_without_adversaries_are_refused(transadv_run: Finished, tmp_path: Path, capsys):
+    options = {**transadv_run.options, "output_dir": str(tmp_path / "plain"), "variants": ["mt"]}
+    train("transadv", **options)
+    assert main(["analyse", "adversaries", str(tmp_path / "plain")]) == 2
+    assert "no model of these runs was trained against adversaries" in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""`xner analyse channels`: the F1 of every channel, and lambda."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from toy import Finished
+
+from hf_xner.cli import main
+from hf_xner.inference.loading import load_tagger
+from hf_xner.models.register import register_models
+from hf_xner.training.fit_channels import CHANNELS
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_channel_is_scored_and_lambda_is_that_of_the_model(msd_run: Finished, tmp_path: Path, capsys):
+    sets = ("source_test", "target_dev")
+    assert main(["analyse", "channels", str(msd_run.folder), "--sets", *sets, "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out.split()
+    names = {"channels.csv", "lambda.csv", "channels.png", "channels.svg"}
+    assert {Path(path).name for path in printed} == names and all(Path(path).stat().st_size > 0 for path in printed)
+    scores = {(row["model"], row["set"], row["layer"]): float(row["f1"]) for row in read(tmp_path / "channels.csv")}
+    models = ("teacher", "without_mmd", "msd")  # those with auxiliary channels
+    assert set(scores) == {(model, name, layer) for model in models for name in sets for layer in "1234"}
+    for model in models:
+        reported = msd_run.results["variants"][model]["source_test"]["plain"]["f1"]["mean"]
+        assert scores[model, "source_test", "4"] == pytest.approx(reported, abs=1e-12)
+    assert scores["teacher", "source_test", "4"] > 0.2, "the toy is meant to be learnt, or this shows nothing"
+    register_models()
+    (teacher,) = msd_run.stages("train_channels")
+    model, _ = load_tagger(str(teacher / CHANNELS))
+    weights = [float(row["lambda"]) for row in read(tmp_path / "lambda.csv") if row["model"] == "teacher"]
+    assert weights == pytest.approx(model.channel_weights().tolist()) and sum(weights) == pytest.approx(1)
+
+
+def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path: Path, capsys):
+    assert main(["analyse", "channels", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "there is no finished run of msd; give the --output_dir of one" in line
+
+
+def test_a_store_that_was_cleared_is_told(msd_run: Finished, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hf_xner.systems.stages.StageStore.__init__", _empty(tmp_path))
+    assert main(["analyse", "channels", str(msd_run.folder)]) == 2
+    assert "is not in the store" in capsys.readouterr().err
+
+
+def _empty(root: Path):
+    def init(self, *_: object, **__: object) -> None:
+        self.root = root
+
+    return init
