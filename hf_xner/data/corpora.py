@@ -127,7 +127,8 @@ def _read_all(source: Source) -> dict[str, list[TaggedFile]]:
 
 
 def _observed_types(contents: dict[str, list[TaggedFile]]) -> list[str]:
-    sentences = (sentence for files in contents.values() for file in files for sentence in file.sentences)
+    tagged = (file for files in contents.values() for file in files if file.tagged)
+    sentences = (sentence for file in tagged for sentence in file.sentences)
     return entity_types({tag for sentence in sentences for tag in sentence.tags or ()})
 
 

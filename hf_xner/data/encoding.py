@@ -45,6 +45,8 @@ def longest_input(tokenizer: Any, model_config: Any = None, limit: int | None = 
         The smallest of the bounds, 512 if there is none.
     """
     bounds = [tokenizer.model_max_length, limit]
+    # A research model keeps the configuration of its encoder inside its own.
+    model_config = getattr(model_config, "encoder_config", model_config)
     positions = getattr(model_config, "max_position_embeddings", None)
     if positions and positions > 0:
         # RoBERTa-like models number positions from padding_idx + 1, so two of them are never used.

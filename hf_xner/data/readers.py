@@ -7,15 +7,16 @@ on the whole file and converted, and orphans (an ``I-`` that no ``B-`` opens) ar
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from hf_xner.data.formats.parquet import ParquetLayout
-from hf_xner.data.formats.sniffing import Layout, sniff
-from hf_xner.data.formats.text import RawSentence, place, read_lines
+from hf_xner.data.formats.raw_text import RawTextLayout
+from hf_xner.data.formats.sniffing import LOOKED_AT, Layout, sniff
+from hf_xner.data.formats.text import RawSentence, iterate_lines, place, read_lines, suffix_of
 from hf_xner.errors import InputError
 from hf_xner.labels import (
     OUTSIDE,
@@ -53,14 +54,14 @@ class TaggedFile:
 
     Attributes:
         path: The file.
-        sentences: Its sentences, in order.
+        sentences: Its sentences, in order; of raw text they are read anew, from the file, each time they are iterated.
         scheme: The scheme that its tags were in, or None for a file without tags.
         orphans: Entities that no ``B-`` opens though the scheme demands one; each is an entity all the same.
         first_orphan: Where the first of them is (``file:line``), or None.
     """
 
     path: Path
-    sentences: list[Sentence]
+    sentences: Iterable[Sentence]
     scheme: str | None
     orphans: int
     first_orphan: str | None
@@ -69,6 +70,25 @@ class TaggedFile:
     def tagged(self) -> bool:
         """Whether the file has tags."""
         return self.scheme is not None
+
+
+@dataclass(frozen=True)
+class RawText:
+    """The sentences of raw text, read one by one whenever they are iterated, so that it may be of any size.
+
+    Attributes:
+        path: The file.
+        layout: How it is written.
+        encodings: Encodings to try, in order.
+    """
+
+    path: Path
+    layout: RawTextLayout
+    encodings: Sequence[str]
+
+    def __iter__(self) -> Iterator[Sentence]:
+        """Yield the sentences."""
+        return map(_plain, self.layout.sentences(self.path, iterate_lines(self.path, self.encodings)))
 
 
 def iter_raw(path: Path, layout: Layout | None = None, encodings: Sequence[str] = ("utf-8",)) -> Iterator[RawSentence]:
@@ -118,9 +138,14 @@ def read_file(
             of an unknown type. The message names file and line and says what to do.
     """
     path = Path(path)
+    text = _raw_text(path, layout, encodings)
+    if text is not None and types is None:
+        if next(iter(text), None) is None:
+            raise _no_sentence(path)
+        return TaggedFile(path, text, None, 0, None)
     raw = list(iter_raw(path, layout, encodings))
     if not raw:
-        raise InputError("no sentence in this file", where=str(path), remedy="give a file with at least one")
+        raise _no_sentence(path)
     if raw[0].tags is None:
         if types is not None:
             raise InputError(f"no tags, and {corpus} has some", where=str(path), remedy="give the file with tags")
@@ -154,6 +179,17 @@ def map_types(tags: Sequence[str], mapping: Mapping[str, str | None]) -> list[st
     """
     renamed = ((mapping.get(span.type, span.type), span.start, span.end) for span in spans_from_tags(tags))
     return tags_from_spans([(name, start, end) for name, start, end in renamed if name is not None], len(tags))
+
+
+def _raw_text(path: Path, layout: Layout | None, encodings: Sequence[str]) -> RawText | None:
+    """The file as raw text, if it is some; its first lines tell."""
+    if layout is None and suffix_of(path) == ".txt":
+        layout = sniff(path, list(islice(iterate_lines(path, encodings), 2 * LOOKED_AT)))
+    return RawText(path, layout, encodings) if isinstance(layout, RawTextLayout) else None
+
+
+def _no_sentence(path: Path) -> InputError:
+    return InputError("no sentence in this file", where=str(path), remedy="give a file with at least one")
 
 
 def _plain(sentence: RawSentence) -> Sentence:

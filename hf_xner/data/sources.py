@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hf_xner.data.formats.parquet import ParquetLayout
 from hf_xner.data.formats.sniffing import Layout, layout_from_options
+from hf_xner.data.formats.text import suffix_of
 from hf_xner.data.info import SPLITS, CorpusInfo, HubSource
 from hf_xner.data.readers import Sentence, TaggedFile, read_file
 from hf_xner.data.specs import CorpusSpec, parse_spec
@@ -218,7 +219,10 @@ def _matching(folder: Path, patterns: dict[str, str]) -> dict[str, tuple[Path, .
 
 
 def _own_files(spec: CorpusSpec) -> Source:
-    """A user's folder, or file (which becomes the split train)."""
+    """A user's folder, or file (which becomes the split train).
+
+    A folder in which no file speaks of a split, but with files of raw text (`.txt`), is one text: all of them.
+    """
     assert spec.path is not None
     files: dict[str, tuple[Path, ...]] = {"train": (spec.path,)}
     if spec.path.is_dir():
@@ -250,10 +254,14 @@ def _splits(folder: Path) -> dict[str, tuple[Path, ...]]:
             names = " and ".join(path.name for path in paths)
             raise InputError(f"{names} could both be the split {split}", where=str(folder), remedy="keep one of them")
     if not chosen:
+        texts = tuple(path for path in sorted(folder.iterdir()) if path.is_file() and suffix_of(path) == ".txt")
+        if texts:
+            return {"train": texts}
         raise InputError(
             "no file for any split",
             where=str(folder),
-            remedy="name them train, dev and test with an ending such as .conll, .jsonl, .csv or .parquet",
+            remedy="name them train, dev and test with an ending such as .conll, .jsonl, .csv or .parquet; or put "
+            ".txt files of raw text there",
         )
     return {split: tuple(chosen[split]) for split in SPLITS if split in chosen}
 
@@ -261,7 +269,7 @@ def _splits(folder: Path) -> dict[str, tuple[Path, ...]]:
 def _split_of(path: Path) -> str | None:
     """The split that a file's name speaks of: train.txt, en_dev.conll, eng.testa, no_bokmaal-ud-test.conllu."""
     words = path.name.lower().replace("_", ".").replace("-", ".").split(".")
-    if not path.is_file() or (path.suffix.lower() not in ENDINGS and words[-1] not in SPLIT_WORDS):
+    if not path.is_file() or (suffix_of(path) not in ENDINGS and words[-1] not in SPLIT_WORDS):
         return None
     splits = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
     return splits.pop() if len(splits) == 1 else None

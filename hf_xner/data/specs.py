@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -28,6 +28,13 @@ class CorpusSpec:
     config: str
     path: Path | None = None
     options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def language(self) -> str | None:
+        """Language code, as far as the spec says it."""
+        if self.info is None:
+            return self.config or None
+        return replace(self.info, config=self.config).language
 
 
 def parse_spec(spec: str) -> CorpusSpec:

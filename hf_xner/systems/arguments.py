@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
@@ -13,12 +14,11 @@ POSITIVE = (
     "batch_size",
     "micro_batch_size",
     "max_length",
-    "max_grad_norm",
     "max_target_sentences",
     "epochs",
     "learning_rate",
 )
-NOT_NEGATIVE = ("lora_rank", "freeze_layers", "weight_decay", "warmup")
+NOT_NEGATIVE = ("lora_rank", "freeze_layers", "weight_decay", "warmup", "max_grad_norm")
 EVALUATE_ON = ("source_dev", "source_test", "target_dev", "target_test")
 
 
@@ -65,7 +65,7 @@ class SystemArguments:
     micro_batch_size: int = field(default=32, metadata={"help": "Sentences in one forward pass of one process."})
     weight_decay: float = field(default=0.01, metadata={"help": "Decoupled weight decay."})
     warmup: float = field(default=0.1, metadata={"help": "Share of the steps in which the rate rises."})
-    max_grad_norm: float = field(default=1.0, metadata={"help": "Gradient clipping."})
+    max_grad_norm: float = field(default=1.0, metadata={"help": "Gradient clipping; 0 for none."})
     freeze_layers: int | None = field(
         default=None, metadata={"help": "Bottom layers frozen; a quarter by default (3 of 12, as published)."}
     )
@@ -73,6 +73,10 @@ class SystemArguments:
     lora_rank: int = field(default=0, metadata={"help": "Train LoRA adapters of this rank, merged before saving."})
     precision: str = field(
         default="auto", metadata={"help": "bf16, fp32, or auto: bf16 where the hardware multiplies it natively."}
+    )
+    start_constraint: bool = field(
+        default=True,
+        metadata={"help": "Decoding lets no sentence begin with I-; false as UniTrans, AdvPicker and TransAdv."},
     )
     store: str | None = field(
         default=None, metadata={"help": "Stage store shared by all runs (or HF_XNER_STORE; see `xner runs`)."}
@@ -87,11 +91,11 @@ class SystemArguments:
         self._check()
 
     def _check(self) -> None:
-        _choice("--select_on", self.select_on, SELECT_ON)
-        _choice("--long_sentences", self.long_sentences, ("truncate", "window"))
-        _choice("--precision", self.precision, ("auto", "bf16", "fp32"))
+        check_choice("--select_on", self.select_on, SELECT_ON)
+        check_choice("--long_sentences", self.long_sentences, ("truncate", "window"))
+        check_choice("--precision", self.precision, ("auto", "bf16", "fp32"))
         for name in self.evaluate_on:
-            _choice("--evaluate_on", name, EVALUATE_ON)
+            check_choice("--evaluate_on", name, EVALUATE_ON)
         if not self.output_dir:
             raise InputError("no run folder was given", remedy="add --output_dir runs/NAME")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
@@ -141,7 +145,12 @@ def _coerced(name: str, value: Any, kind: Any) -> Any:
     return value
 
 
-def _choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+def check_choice(option: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a value that is not among those allowed.
+
+    Raises:
+        InputError: It is not; the message lists them.
+    """
     if value not in allowed:
         raise InputError(f"{value!r} is not one of {', '.join(allowed)}", where=option)
 

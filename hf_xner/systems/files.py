@@ -149,7 +149,7 @@ def copy_folder(source: Path, target: Path, *, leave_out: tuple[str, ...] = ()) 
 
 def is_full_disk(error: BaseException, folder: Path) -> bool:
     """Tell whether `error`, or one that led to it, says that the disk under `folder` is full."""
-    for cause in _chain(error):
+    for cause in error_chain(error):
         if isinstance(cause, OSError) and cause.errno in FULL_DISK_ERRNOS:
             return True
         if any(words in str(cause) for words in FULL_DISK_WORDS):
@@ -157,7 +157,8 @@ def is_full_disk(error: BaseException, folder: Path) -> bool:
     return isinstance(error, (OSError, RuntimeError)) and _free_bytes(folder) < NOTHING_FREE
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def error_chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and whatever led to it."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:

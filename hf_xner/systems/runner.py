@@ -16,9 +16,10 @@ from hf_xner.systems.arguments import SystemArguments
 from hf_xner.systems.files import read_json, write_json
 from hf_xner.systems.processes import Processes, current_processes, on_main
 from hf_xner.systems.run_folder import RunFolder
+from hf_xner.systems.stage_records import RECORD
 from hf_xner.systems.stages import StageStore
-from hf_xner.systems.summary import PREDICTIONS, STUDENT, summarise_run
-from hf_xner.systems.tagger_stages import TrainedTagger, calibrate_tagger, score_tagger, tag_names_of
+from hf_xner.systems.summary import PREDICTIONS, RESEARCH, STUDENT, summarise_run
+from hf_xner.systems.tagger_stages import TrainedTagger, calibrate_tagger, tag_names_of
 from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.training.fit import HISTORY_PLOT
 from hf_xner.training.history import HISTORY
@@ -30,12 +31,15 @@ class System(Protocol):
     Attributes:
         Arguments: Dataclass of its options.
         PREFERENCE: Variants; the first of them that a run has made becomes the run folder's `student`.
-        BASELINE: The variant that others are compared with.
+        BASELINE: The variant that others are compared with; of several the first that a run has made.
+
+    A module may also offer `known_types(space)`: the entity types of its taggers and a name for these, where they are
+    not those of the first source.
     """
 
     Arguments: type[SystemArguments]
     PREFERENCE: tuple[str, ...]
-    BASELINE: str
+    BASELINE: str | tuple[str, ...]
 
     def build(self, space: Workspace, seed: int) -> dict[str, TrainedTagger]:
         """Make (or find in the store) every variant's tagger for one seed."""
@@ -59,7 +63,7 @@ def run_system(name: str, system: System, arguments: SystemArguments) -> dict[st
     with RunFolder(arguments.output_dir, system=name, arguments=_kept(arguments), processes=processes) as folder:
         store = StageStore(arguments.store, run_folder=folder.path)
         space = Workspace(arguments, store, processes, folder)
-        sets = _open_inputs(space)
+        sets = _open_inputs(system, space)
         scored = {gold.name: gold.digest for gold in sets.values()}
         folder.describe(seeds=arguments.seeds, data=space.data_digests() | scored)
         taggers, scores = _make(system, space, sets)
@@ -67,7 +71,8 @@ def run_system(name: str, system: System, arguments: SystemArguments) -> dict[st
         student = taggers[seed][variant]
         calibration = _calibration(space, student)
         results = on_main(processes, lambda: _results(variant, system, space, sets, scores, calibration))
-        _fill(folder, student.folder, scores[seed][variant], calibration, processes)
+        constrained = arguments.start_constraint
+        _fill(folder, student, scores[seed][variant], space.shown, calibration, constrained, processes)
         written = folder.write_results(results)
         if processes.rank == 0:
             print(summarise_run(folder.path))
@@ -82,8 +87,7 @@ def _make(
     scores = {
         seed: {
             variant: {
-                name: score_tagger(space, f"{variant} on {name}, seed {seed}", tagger, gold)
-                for name, gold in sets.items()
+                name: tagger.score(space, f"{variant} on {name}, seed {seed}", gold) for name, gold in sets.items()
             }
             for variant, tagger in variants.items()
         }
@@ -99,7 +103,7 @@ def _kept(arguments: SystemArguments) -> dict[str, Any]:
 def _dry_run(system: System, arguments: SystemArguments, processes: Processes) -> dict[str, Any]:
     store = StageStore(arguments.store, dry_run=True)
     space = Workspace(arguments, store, processes)
-    taggers, _ = _make(system, space, _open_inputs(space))
+    taggers, _ = _make(system, space, _open_inputs(system, space))
     seed, variant = _student(system, taggers)
     _calibration(space, taggers[seed][variant])
     plan = store.format_plan()
@@ -108,23 +112,31 @@ def _dry_run(system: System, arguments: SystemArguments, processes: Processes) -
     return {"plan": plan}
 
 
-def _open_inputs(space: Workspace) -> dict[str, Labelled]:
+def _open_inputs(system: System, space: Workspace) -> dict[str, Labelled]:
     """Open everything that is only read, so that a mistake shows before anything trains."""
     if space.arguments.target:
         space.check_target()
     sets = space.evaluation_sets()
     chosen_on = [space.selection_set(role) for role in ("teacher", "student")]
-    known = entity_types(space.labelled(space.arguments.source[0], "train").tag_names)
+    known, who = _known_types(system, space)
     for gold in [*sets.values(), *(dev for dev in chosen_on if dev is not None)]:
         check_compatible(
             known,
             entity_types(gold.tag_names),
-            model=f"a tagger trained on {space.arguments.source[0]}",
+            model=who,
             corpus=gold.name,
             observed=describe(gold.spec).observed,
         )
     space.encoder_digest  # noqa: B018  (read for its check)
     return sets
+
+
+def _known_types(system: System, space: Workspace) -> tuple[list[str], str]:
+    """Entity types of what the system makes, and what to call it in a message."""
+    if hasattr(system, "known_types"):
+        return system.known_types(space)
+    source = space.arguments.source[0]
+    return entity_types(space.labelled(source, "train").tag_names), f"a tagger trained on {source}"
 
 
 def _results(
@@ -147,18 +159,35 @@ def _results(
         },
         "variants": report.collect(scores) if sets else {},
         "stages": space.stages,
-        "differences": [gap for name in sets for gap in report.differences(scores, name, system.BASELINE, variant)],
+        "differences": [
+            gap for name in sets for gap in report.differences(scores, name, _baseline(system, scores), variant)
+        ],
+        **space.facts,
     }
 
 
+def _baseline(system: System, scores: report.Folders) -> str:
+    """The variant that others are compared with."""
+    names = (system.BASELINE,) if isinstance(system.BASELINE, str) else system.BASELINE
+    made = next(iter(scores.values()))
+    return next((name for name in names if name in made), names[0])
+
+
 def _student(system: System, taggers: Mapping[int, Mapping[str, TrainedTagger]]) -> tuple[int, str]:
-    """Seed and variant of the model that the run folder holds as `student`: the first seed's preferred variant."""
+    """Seed and variant of the model that the run folder holds as `student`: the first seed's preferred variant.
+
+    Of variants that are not in the list, such as those of a single teacher among several, it is the first; of variants
+    that are no single model (mixtures of teachers) only if there are no others, and then there is no such folder.
+    """
     seed = next(iter(taggers))
-    return seed, next(variant for variant in system.PREFERENCE if variant in taggers[seed])
+    order = [*(variant for variant in system.PREFERENCE if variant in taggers[seed]), *taggers[seed]]
+    return seed, next((variant for variant in order if taggers[seed][variant].is_model), order[0])
 
 
 def _calibration(space: Workspace, tagger: TrainedTagger) -> dict[str, float] | None:
     """Temperature and calibration error on the first source's dev set; None where there is none."""
+    if not space.arguments.source or not tagger.is_model:
+        return None
     spec = space.arguments.source[0]
     corpus = space.corpus(spec)
     if "validation" not in corpus or "ner_tags" not in corpus["validation"].column_names:
@@ -169,23 +198,42 @@ def _calibration(space: Workspace, tagger: TrainedTagger) -> dict[str, float] | 
     return calibrate_tagger(space, "calibration", tagger, dev)
 
 
+def _research_models(model: Path) -> list[Path]:
+    """The research model that a stage has saved beside the plain one that was exported from it, if it has."""
+    if not (model.parent / RECORD).exists():  # a model that the user gave: its neighbours are none of ours
+        return []
+    return [path.parent for path in sorted(model.parent.glob("*/config.json")) if path.parent != model][:1]
+
+
 def _fill(
     folder: RunFolder,
-    model: Path,
+    tagger: TrainedTagger,
     predictions: Mapping[str, Path],
+    shown: Mapping[str, Path],
     calibration: dict[str, float] | None,
+    start_constraint: bool,
     processes: Processes,
 ) -> None:
-    """Copy what the user wants out of the store: the student, its predictions and its history."""
-    student = folder.copy(model, STUDENT)
+    """Copy what the user wants out of the store: the student, its predictions and its history, and figures."""
     for name, place in predictions.items():
         folder.copy(place, f"{PREDICTIONS}{name}")
+    for name, place in shown.items():
+        folder.copy(place, name)
+    if not tagger.is_model:
+        return
+    model = tagger.folder
+    student = folder.copy(model, STUDENT)
+    for research in _research_models(model):
+        folder.copy(research, RESEARCH)
 
     def finish() -> None:
+        config = read_json(student / "config.json")
+        # What the Tagger does is what was scored.
+        decoding = config.setdefault("xner", {})  # a given model may have none
+        decoding["start_constraint"] = start_constraint
         if calibration is not None:
-            config = read_json(student / "config.json")
-            config["xner"]["temperature"] = calibration["temperature"]
-            write_json(student / "config.json", config)
+            decoding["temperature"] = calibration["temperature"]
+        write_json(student / "config.json", config)
         for file in (HISTORY, HISTORY_PLOT):
             if (model.parent / file).exists():
                 shutil.copyfile(model.parent / file, folder.path / file)

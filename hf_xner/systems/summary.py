@@ -13,6 +13,7 @@ from hf_xner.systems.report import format_results
 
 PREDICTIONS = "predictions_"
 STUDENT = "student"
+RESEARCH = "research"  # the model that the student was exported from, where it is no plain one
 
 
 def summarise_run(folder: Path, *, sentences: int = 5) -> str:
@@ -36,19 +37,32 @@ def summarise_run(folder: Path, *, sentences: int = 5) -> str:
         title = f"{place.name.removeprefix(PREDICTIONS)}, as tagged by {results['student']}:"
         parts.append("\n".join([title, *(f"  {line}" for line in examples)]))
     student = folder / STUDENT
-    parts.append(
-        f"The model is in {student}:\n"
-        f'  pipeline("token-classification", model="{student}", aggregation_strategy="simple")'
-    )
+    if not student.exists():  # only mixtures of models were scored
+        return "\n\n".join(parts)
+    if not results["variants"]:
+        parts.append(f"Nothing was scored: there was no labelled set. Try it: xner predict {student} FILE.txt")
+    parts.append(f"The model is in {student}:\n  {_how_to_load(student)}")
     return "\n\n".join(parts)
+
+
+def _how_to_load(student: Path) -> str:
+    config = read_json(student / "config.json") or {}
+    if config.get("model_type") == "xner-bilstm-crf":  # it reads words, and no pipeline does
+        return f'hf_xner.inference.tagger.Tagger.from_pretrained("{student}")'
+    return f'pipeline("token-classification", model="{student}", aggregation_strategy="first")'
 
 
 def tagged_examples(path: Path, count: int) -> list[str]:
     """Sentences spread over a prediction file, entities in brackets: `[PER Ana Ruiz] vive en [LOC Madrid] .`"""
+    return [bracketed(tokens, predicted) for tokens, _, predicted in example_sentences(path, count)]
+
+
+def example_sentences(path: Path, count: int) -> list[tuple[list[str], list[str], list[str]]]:
+    """Tokens, gold and predicted tags of sentences in which something was found, spread over a prediction file."""
     file = read_predictions(path)
     chosen = [index for index, tags in enumerate(file.predicted) if any(tag != "O" for tag in tags)]
     step = max(1, len(chosen) // max(1, count))
-    return [bracketed(file.tokens[index], file.predicted[index]) for index in chosen[::step][:count]]
+    return [(file.tokens[index], file.gold[index], file.predicted[index]) for index in chosen[::step][:count]]
 
 
 def bracketed(tokens: Sequence[str], tags: Sequence[str]) -> str:

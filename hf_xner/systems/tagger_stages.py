@@ -20,10 +20,13 @@ from tqdm.auto import tqdm
 from hf_xner.data.rows import read_soft_labels, write_soft_labels
 from hf_xner.data.votes import read_votes
 from hf_xner.evaluation.calibration import apply_temperature, expected_calibration_error, fit_temperature
-from hf_xner.evaluation.evaluate import evaluate_model
+from hf_xner.evaluation.evaluate import Evaluation, evaluate_model, gold_tags
 from hf_xner.evaluation.prediction_files import write_predictions
+from hf_xner.inference.decoding import TagDecoder
 from hf_xner.inference.loading import load_tagger
 from hf_xner.inference.probabilities import word_probabilities
+from hf_xner.inference.word_models import in_language
+from hf_xner.labels import convert_tags
 from hf_xner.systems.files import read_json, write_json
 from hf_xner.systems.stages import Stage
 from hf_xner.systems.workspace import Labelled, Unlabelled, Workspace
@@ -45,6 +48,15 @@ class TrainedTagger:
 
     key: str
     folder: Path
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is one model, with a folder that can be handed to somebody."""
+        return True
+
+    def score(self, space: Workspace, name: str, gold: Labelled) -> Path:
+        """The folder of its scores on a labelled set; see `score_tagger`."""
+        return score_tagger(space, name, self, gold)
 
 
 @dataclass(frozen=True)
@@ -252,23 +264,30 @@ def distil_tagger(
 
 def score_tagger(space: Workspace, name: str, tagger: TrainedTagger, gold: Labelled) -> Path:
     """Score a tagger on a labelled set: `scores.json`, `plain.conll` and `tagger.conll` in the returned folder."""
+    constrained = space.arguments.start_constraint
     stage = Stage(
         kind="score",
         name=name,
         version=SCORE_VERSION,
         inputs={"model": tagger.key, "corpus": gold.digest},
-        settings={},
+        settings={} if constrained else {"start_constraint": False},
         **space.cost("label", gold.data),
     )
 
     def work(folder: Path) -> None:
         model, tokenizer = load_tagger(str(tagger.folder))
-        outcome = evaluate_model(model, tokenizer, gold.data)
-        for kind, predicted in outcome.predictions.items():
-            write_predictions(folder / f"{kind}.conll", gold.data["tokens"], outcome.gold, predicted)
-        write_json(folder / "scores.json", {kind: scores.to_dict() for kind, scores in outcome.scores.items()})
+        tokenizer = in_language(tokenizer, _side(space, gold))
+        outcome = evaluate_model(model, tokenizer, gold.data, start_constraint=constrained)
+        write_outcome(folder, gold, outcome)
 
     return space.run(stage, work, collective=False)
+
+
+def write_outcome(folder: Path, gold: Labelled, outcome: Evaluation) -> None:
+    """Write what the folder of a score holds: a prediction file a kind, and `scores.json`."""
+    for kind, predicted in outcome.predictions.items():
+        write_predictions(folder / f"{kind}.conll", gold.data["tokens"], outcome.gold, predicted)
+    write_json(folder / "scores.json", {kind: scores.to_dict() for kind, scores in outcome.scores.items()})
 
 
 def calibrate_tagger(space: Workspace, name: str, tagger: TrainedTagger, dev: Labelled) -> dict[str, float]:
@@ -288,10 +307,14 @@ def calibrate_tagger(space: Workspace, name: str, tagger: TrainedTagger, dev: La
 
     def work(folder: Path) -> None:
         model, tokenizer = load_tagger(str(tagger.folder))
+        tokenizer = in_language(tokenizer, _side(space, dev))
         probabilities = np.concatenate(list(word_probabilities(model, tokenizer, dev.data["tokens"])))
-        by_name = [model.config.label2id[tag] for tag in dev.tag_names]
-        gold = np.concatenate([np.asarray(tags, dtype=np.int64) for tags in dev.data["ner_tags"]])
-        write_json(folder / "calibration.json", calibrate(np.log(probabilities + 1e-9), np.asarray(by_name)[gold]))
+        ids, scheme = model.config.label2id, TagDecoder.from_config(model.config).scheme
+        tags = gold_tags(dev.data)
+        if scheme != "iob2":
+            tags = [convert_tags(sentence, "iob2", scheme) for sentence in tags]
+        gold = np.array([ids[tag] for sentence in tags for tag in sentence], dtype=np.int64)
+        write_json(folder / "calibration.json", calibrate(np.log(probabilities + 1e-9), gold))
 
     return read_json(space.run(stage, work, collective=False) / "calibration.json")
 
@@ -305,6 +328,11 @@ def calibrate(log_probabilities: np.ndarray, gold: np.ndarray) -> dict[str, floa
         right = probabilities.argmax(axis=-1) == gold
         errors[f"calibration_error_{when}"] = float(expected_calibration_error(probabilities.max(axis=-1), right))
     return {"temperature": float(temperature), **errors}
+
+
+def _side(space: Workspace, corpus: Labelled) -> str:
+    """Whose words a corpus holds, for models that look words up: "source" or "target"."""
+    return "source" if corpus.spec in space.arguments.source else "target"
 
 
 def dev_digest(dev: Labelled | None) -> dict[str, str]:

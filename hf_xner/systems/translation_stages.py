@@ -7,9 +7,10 @@ translated = translate(source, translator)                a labelled corpus, tag
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from datasets import load_from_disk
 
@@ -21,14 +22,17 @@ from hf_xner.inference.text import split_words
 from hf_xner.systems.arguments import SystemArguments
 from hf_xner.systems.stages import Stage
 from hf_xner.systems.workspace import Labelled, Workspace, model_digest
+from hf_xner.translation.adversarial import AdversarialSettings
 from hf_xner.translation.augment import STRATEGIES, translate_corpus
 from hf_xner.translation.dictionary import build_dictionary, write_dictionary
-from hf_xner.translation.mapping import learn_from_pairs
+from hf_xner.translation.mapping import Side, learn_adversarially, learn_from_pairs
 from hf_xner.translation.refinement import Refinement
 from hf_xner.translation.seeds import identical_pairs
+from hf_xner.translation.segments import tag_strings, tagged_dataset
 from hf_xner.translation.setup import CASES, TranslationOptions, build_rules, build_translator
 from hf_xner.translation.translators import DICTIONARY_FILE, MuseTranslator, WordTranslator
 from hf_xner.translation.vector_cache import load_vectors
+from hf_xner.translation.vectors import WordVectors
 
 TRANSLATE_VERSION = 1
 MAPPING_VERSION = 1
@@ -180,7 +184,16 @@ def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
             where=f"--translated {spec}",
             remedy="rename types with --label_map, or translate the corpus again",
         )
-    return space.labelled(spec, "train")
+    return _with_tags_of(source, space.labelled(spec, "train"))
+
+
+def _with_tags_of(source: Labelled, other: Labelled) -> Labelled:
+    """The other corpus with the source's tag ids; tags meet by name."""
+    if other.tag_names == source.tag_names:
+        return other
+    columns = [list(other.data[name]) for name in ("id", "tokens")]
+    data = tagged_dataset(source.data, columns[0], columns[1], tag_strings(other.data))
+    return Labelled(other.spec, other.split, data, _hashed("\t".join([other.digest, *source.tag_names])))
 
 
 def _translator(
@@ -220,19 +233,61 @@ def map_vectors(space: Workspace, name: str, source: Path, target: Path) -> tupl
         for path in (source, target)
     )
     settings = Refinement(rounds=arguments.refinement_rounds, dictionary="mutual", max_rank=10_000)
+    return learn_mapping(space, name, ours, theirs, settings)
+
+
+def learn_mapping(
+    space: Workspace,
+    name: str,
+    ours: WordVectors,
+    theirs: WordVectors,
+    settings: Refinement,
+    *,
+    mapped: Side = "source",
+    adversarial: AdversarialSettings | None = None,
+    seeds: Sequence[int] = (0,),
+    with_dictionary: bool = True,
+) -> tuple[str, Path]:
+    """Map vectors by identical strings, or adversarially, and refine; a stage.
+
+    Args:
+        space: The workspace.
+        name: What people call the stage.
+        ours: Vectors of the source language.
+        theirs: Vectors of the target language.
+        settings: The refinement.
+        mapped: The side that moves.
+        adversarial: Learn without any seed, so; None for identical strings.
+        seeds: Adversarial runs.
+        with_dictionary: Write the dictionary too, which takes a search for every source word.
+
+    Returns:
+        The stage's key, and a folder as `xner vectors map` writes it.
+    """
+    told: dict[str, Any] = {} if mapped == "source" else {"mapped": mapped}
+    if adversarial is not None:
+        told |= {"adversarial": asdict(adversarial), "seeds": list(seeds)}
+    if not with_dictionary:
+        told["with_dictionary"] = False
     stage = Stage(
         kind="mapping",
         name=name,
         version=MAPPING_VERSION,
         inputs={"source": ours.digest(), "target": theirs.digest()},
-        settings={"rounds": settings.rounds, "dictionary": settings.dictionary, "max_rank": settings.max_rank},
+        settings={"rounds": settings.rounds, "dictionary": settings.dictionary, "max_rank": settings.max_rank} | told,
         units=float(len(ours)),
     )
 
     def work(folder: Path) -> None:
-        mapping = learn_from_pairs(ours, theirs, identical_pairs(ours, theirs), settings=settings)
+        if adversarial is None:
+            mapping = learn_from_pairs(ours, theirs, identical_pairs(ours, theirs), settings=settings, mapped=mapped)
+        else:
+            mapping = learn_adversarially(
+                ours, theirs, adversarial=adversarial, settings=settings, seeds=seeds, mapped=mapped
+            )
         mapping.save(folder / "mapping")
-        write_dictionary(build_dictionary(ours, theirs, mapping), folder / "mapping" / DICTIONARY_FILE)
+        if with_dictionary:
+            write_dictionary(build_dictionary(ours, theirs, mapping), folder / "mapping" / DICTIONARY_FILE)
 
     return stage.key, space.run(stage, work, collective=False) / "mapping"
 

@@ -1,35 +1,85 @@
-"""TSL: single-source teacher-student learning (Wu et al., ACL 2020, section 3.1).
+"""TSL: single- and multi-source teacher-student learning (Wu et al., ACL 2020, section 3).
 
-    teacher      = train(encoder, source)
-    soft labels  = label(target text, teacher)
+    teacher_k    = train(encoder, source_k)                                 or a tagger that was given (--teacher)
+    similarity   = tell the sources apart by their sentences' vectors       s(x, mu_k) = g(x)^T M mu_k
+    alpha_k      = mean over the target text of softmax_k(s(x, mu_k) / tau)
+    soft labels  = sum_k alpha_k label(target text, teacher_k)
     student      = distil(encoder, target text, soft labels)
 
-Variants: `tsl` (soft labels), `hl` (the teacher's output rounded to one-hot, the squared error kept), `mt` (the
-teacher applied to the target as it is: direct model transfer), `supervised` (an upper bound: a tagger trained on the
-target's own labels, never a zero-resource result).
+Variants for one teacher, by the rows of the paper's table 2:
+
+    tsl   Ours: soft labels          hl   HL: the teacher's output rounded to one-hot, the squared error kept
+    mt    MT: the teacher applied to the target as it is (direct model transfer)
+
+With several teachers these three are made of each alone, as tsl_de, hl_de, mt_de; and (tables 3 to 5):
+
+    avg   Ours-avg: alpha_k = 1/K    sim     Ours-sim: alpha by learned similarity
+    hl_avg, hl_sim                   HL-avg, HL-sim: one-hot vectors of the mixture
+    mt_avg, mt_sim                   MT-avg, MT-sim: the mixture itself as the predictor
+    cosine, l2, l1                   alpha by a similarity that is not learned (l1 is in the released program alone)
+    joint                            direct transfer from one model trained on all sources together (Moon et al., 2019)
+
+`supervised` is an upper bound: a tagger trained on the target's own labels, never a zero-resource result.
+
+No labelled sentence is needed where the teachers are given, and the target may be plain text:
+
+    xner train tsl --teacher ORG/MODEL --target mytext.txt --output_dir runs/mine
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hf_xner.errors import InputError
-from hf_xner.systems.arguments import SystemArguments, learning_rate
-from hf_xner.systems.tagger_stages import TrainedTagger, distil_tagger, label_text, settings_for, train_tagger
-from hf_xner.systems.workspace import Workspace
+from hf_xner.systems.arguments import learning_rate
+from hf_xner.systems.several_teachers import (
+    LEARNED,
+    MEAN,
+    SeveralTeachers,
+    note_teachers,
+    origins_of,
+    tags_of,
+    warn_of_seen_labels,
+)
+from hf_xner.systems.tagger_stages import SoftLabels, TrainedTagger, distil_tagger, settings_for, train_tagger
+from hf_xner.systems.teacher_arguments import TeacherArguments
+from hf_xner.systems.workspace import Workspace, joined
+from hf_xner.training.settings import FitSettings
 
-VARIANTS = ("mt", "hl", "tsl", "supervised")
-PREFERENCE = ("tsl", "hl", "mt", "supervised")
-BASELINE = "mt"
+# What becomes of the teachers' probabilities ("soft" and "hard" labels for a student, or they predict themselves), and
+# what weighs the teachers (None: each for itself).
+RECIPES: dict[str, tuple[str, str | None]] = {
+    "mt": ("predict", None),
+    "hl": ("hard", None),
+    "tsl": ("soft", None),
+    "mt_avg": ("predict", MEAN),
+    "mt_sim": ("predict", LEARNED),
+    "hl_avg": ("hard", MEAN),
+    "hl_sim": ("hard", LEARNED),
+    "avg": ("soft", MEAN),
+    "sim": ("soft", LEARNED),
+    "cosine": ("soft", "cosine"),
+    "l2": ("soft", "l2"),
+    "l1": ("soft", "l1"),
+}
+SINGLE = ("mt", "hl", "tsl")
+SEVERAL = (*(name for name in RECIPES if name not in SINGLE), "joint")
+VARIANTS = (*SINGLE, *SEVERAL, "supervised")
+PREFERENCE = ("sim", "avg", "tsl", "hl_sim", "hl_avg", "cosine", "l2", "l1", "hl", "joint", "mt", "supervised")
+BASELINE = ("mt", "mt_avg", "avg")
 
 
 @dataclass
-class Arguments(SystemArguments):
+class Arguments(TeacherArguments):
     """Options of TSL; defaults from the paper and its script."""
 
     variants: list[str] = field(
-        default_factory=lambda: ["mt", "tsl"],
-        metadata={"help": "Any of mt (direct transfer), hl (hard labels), tsl, supervised (upper bound)."},
+        default_factory=lambda: ["auto"],
+        metadata={
+            "help": "Any of mt (direct transfer), hl (hard labels), tsl, supervised (upper bound); with several "
+            f"teachers also {', '.join(SEVERAL)}. all: every one but supervised; auto: mt and tsl, or mt_avg, avg and "
+            "sim."
+        },
     )
     teacher_learning_rate: float | None = field(
         default=None, metadata={"help": "5e-5 for mBERT-sized encoders; the built-in encoder has its own."}
@@ -39,9 +89,17 @@ class Arguments(SystemArguments):
         default=None, metadata={"help": "1e-4 for mBERT-sized encoders; the built-in encoder has its own."}
     )
     student_epochs: float = field(default=3.0, metadata={"help": "Passes over the target sentences."})
+    student_weight_decay: float | None = field(
+        default=None,
+        metadata={
+            "help": "Of students, instead of --weight_decay; the released program has 1e-5 for several sources."
+        },
+    )
 
     def _check(self) -> None:
         super()._check()
+        if self.variants in (["auto"], ["all"]):
+            self.variants = self._made_of(self.variants[0])
         unknown = sorted(set(self.variants) - set(VARIANTS))
         if unknown:
             raise InputError(f"{unknown[0]!r} is not one of {', '.join(VARIANTS)}", where="--variants")
@@ -51,46 +109,108 @@ class Arguments(SystemArguments):
             raise InputError(
                 "no target corpus was given", where="--target", remedy="add --target SPEC (see `xner data list`)"
             )
-        if len(self.source) != 1:
-            raise InputError(
-                f"{len(self.source)} sources were given, and single-source tsl takes one",
-                where="--source",
-                remedy="give exactly one labelled corpus",
+        for variant in self.variants:
+            if reason := self._refused(variant):
+                raise InputError(f"{variant} {reason[0]}", where="--variants", remedy=reason[1])
+        if (self.student_weight_decay or 0) < 0:
+            raise InputError(f"{self.student_weight_decay} is less than 0", where="--student_weight_decay")
+
+    def _made_of(self, shorthand: str) -> list[str]:
+        several = self.n_teachers > 1
+        usual = ("mt_avg", "avg", "sim") if several else ("mt", "tsl")
+        wanted = usual if shorthand == "auto" else VARIANTS[:-1] if several else SINGLE
+        return [variant for variant in wanted if not self._refused(variant)]
+
+    def _refused(self, variant: str) -> tuple[str, str] | None:
+        """Why a variant cannot be made of these teachers, and what to do; None where it can."""
+        if variant in SEVERAL and self.n_teachers < 2:
+            return "is of several teachers, and there is one", "give several --source or --teacher"
+        if variant == "joint" and len(self.source) < 2:
+            return "is trained on several sources, and there are fewer than two", "give several --source"
+        by_similarity = variant in RECIPES and RECIPES[variant][1] not in (None, MEAN)
+        if by_similarity and len(self.teacher_text) < len(self.teacher):
+            return (
+                "compares the teachers' languages, and there is no text of those of the given ones",
+                "add --teacher_text with a text for each --teacher, or use avg",
             )
+        return None
+
+
+def known_types(space: Workspace) -> tuple[list[str], str]:
+    """The entity types of this run's taggers, and what to call these; refuses teachers that do not fit together."""
+    arguments = space.arguments
+    assert isinstance(arguments, Arguments)
+    origins = origins_of(space)
+    note_teachers(space, origins)
+    warn_of_seen_labels(space, origins)
+    for spec in arguments.source:
+        space.selection_set("teacher", spec)
+    if "joint" in arguments.variants:
+        joined([space.labelled(spec, "train") for spec in arguments.source])
+    alone = len(origins) == 1 and arguments.source
+    who = f"a tagger trained on {arguments.source[0]}" if alone else "what the teachers teach"
+    return tags_of(space, origins).types, who
 
 
 def build(space: Workspace, seed: int) -> dict[str, TrainedTagger]:
     """Everything that one seed makes: a tagger for each variant asked for."""
     arguments = space.arguments
     assert isinstance(arguments, Arguments)
-    teacher_rate = learning_rate(arguments.teacher_learning_rate, arguments.encoder, "teacher", 5e-5)
-    student_rate = learning_rate(arguments.student_learning_rate, arguments.encoder, "student", 1e-4)
-    teacher_dev, student_dev = space.selection_set("teacher"), space.selection_set("student")
-    teacher_settings = settings_for(space, seed, teacher_rate, arguments.teacher_epochs, teacher_dev is not None)
-    student_settings = settings_for(space, seed, student_rate, arguments.student_epochs, student_dev is not None)
-
     # Read before anything trains, so that a target without tags is refused at once.
     gold = space.labelled(arguments.target, "train") if "supervised" in arguments.variants else None
     taggers: dict[str, TrainedTagger] = {}
-    if set(arguments.variants) - {"supervised"}:
-        source, text = space.labelled(arguments.source[0], "train"), space.target_text
-        teacher = train_tagger(space, f"teacher, seed {seed}", source, teacher_settings, teacher_dev)
-        for variant in arguments.variants:
-            if variant == "mt":
-                taggers[variant] = teacher
-            elif variant in ("hl", "tsl"):
-                soft_labels = label_text(space, f"soft labels, seed {seed}", teacher, text)
-                taggers[variant] = distil_tagger(
-                    space,
-                    f"{variant} student, seed {seed}",
-                    text,
-                    soft_labels,
-                    student_settings,
-                    targets={"hl": "hard", "tsl": "soft"}[variant],
-                    dev=student_dev,
-                )
+    wanted = [variant for variant in arguments.variants if variant in RECIPES]
+    teachers = SeveralTeachers(space, seed, lambda name, spec: _teacher(space, seed, name, [spec])) if wanted else None
+    for variant in arguments.variants:
+        if variant == "joint":
+            taggers[variant] = _teacher(space, seed, f"joint teacher, seed {seed}", arguments.source)
+        elif teachers is not None and variant in wanted:
+            taggers |= _made(space, seed, variant, teachers)
     if gold is not None:
-        bound_dev = student_dev if arguments.select_on.startswith("target") else None
-        settings = settings_for(space, seed, teacher_rate, arguments.teacher_epochs, bound_dev is not None)
-        taggers["supervised"] = train_tagger(space, f"upper bound, seed {seed}", gold, settings, bound_dev)
+        dev = space.selection_set("student") if arguments.select_on.startswith("target") else None
+        taggers["supervised"] = train_tagger(
+            space, f"upper bound, seed {seed}", gold, _settings(space, seed, "teacher", dev is not None), dev
+        )
     return taggers
+
+
+def _made(space: Workspace, seed: int, variant: str, teachers: SeveralTeachers) -> dict[str, TrainedTagger]:
+    """A variant's tagger; of a variant of single teachers one for each of several."""
+    use, measure = RECIPES[variant]
+    if measure is not None:
+        if use == "predict":
+            return {variant: teachers.mixed_predictor(measure)}
+        return {variant: _student(space, seed, variant, use, teachers.mixed_labels(measure))}
+    several = len(teachers) > 1
+    names = [f"{variant}_{origin.name}" if several else variant for origin in teachers.origins]
+    if use == "predict":
+        return {name: teachers.transferred(index) for index, name in enumerate(names)}
+    return {name: _student(space, seed, name, use, teachers.labels(index)) for index, name in enumerate(names)}
+
+
+def _teacher(space: Workspace, seed: int, name: str, sources: list[str]) -> TrainedTagger:
+    """A teacher of one source, or of all together."""
+    corpus = joined([space.labelled(spec, "train") for spec in sources])
+    devs = [dev for dev in (space.selection_set("teacher", spec) for spec in sources) if dev is not None]
+    dev = joined(devs) if devs else None
+    return train_tagger(space, name, corpus, _settings(space, seed, "teacher", dev is not None), dev)
+
+
+def _student(space: Workspace, seed: int, name: str, targets: str, labels: SoftLabels) -> TrainedTagger:
+    dev = space.selection_set("student")
+    settings = _settings(space, seed, "student", dev is not None)
+    return distil_tagger(
+        space, f"{name} student, seed {seed}", space.target_text, labels, settings, targets=targets, dev=dev
+    )
+
+
+def _settings(space: Workspace, seed: int, role: str, selects: bool) -> FitSettings:
+    arguments = space.arguments
+    assert isinstance(arguments, Arguments)
+    if role == "teacher":
+        rate = learning_rate(arguments.teacher_learning_rate, arguments.encoder, role, 5e-5)
+        return settings_for(space, seed, rate, arguments.teacher_epochs, selects)
+    rate = learning_rate(arguments.student_learning_rate, arguments.encoder, role, 1e-4)
+    settings = settings_for(space, seed, rate, arguments.student_epochs, selects)
+    decay = arguments.student_weight_decay
+    return settings if decay is None else replace(settings, weight_decay=decay)

@@ -22,10 +22,7 @@ translation model; `--translated` takes a corpus that is translated already.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
-
-from datasets import concatenate_datasets
 
 from hf_xner.errors import InputError
 from hf_xner.systems.arguments import learning_rate
@@ -39,7 +36,7 @@ from hf_xner.systems.tagger_stages import (
 )
 from hf_xner.systems.translation_stages import TranslatorArguments, translate_source
 from hf_xner.systems.unitrans_stages import average_soft_labels, vote_on_text
-from hf_xner.systems.workspace import Labelled, Workspace
+from hf_xner.systems.workspace import Workspace, joined
 from hf_xner.training.trainer import VotedLabelLoss
 
 VARIANTS = (
@@ -190,19 +187,10 @@ class _Models:
             start = self.get("mt", seed)
             return train_tagger(self.space, f"teacher, seed {seed}", translated, settings, self.dev, start=start)
         return train_tagger(
-            self.space, f"both corpora, seed {seed}", _joined(self.source, translated), settings, self.dev
+            self.space, f"both corpora, seed {seed}", joined([self.source, translated]), settings, self.dev
         )
 
     def labels(self, model: str, seed: int) -> SoftLabels:
         """The model's probabilities for every word of the target text."""
         name = f"soft labels of {model}, seed {seed}"
         return label_text(self.space, name, self.get(model, seed), self.space.target_text)
-
-
-def _joined(first: Labelled, second: Labelled) -> Labelled:
-    """Both corpora as one; the sampler shuffles them together."""
-    digest = hashlib.sha256((first.digest + second.digest).encode()).hexdigest()
-    columns = ["tokens", "ner_tags"]
-    parts = [part.data.select_columns(columns) for part in (first, second)]
-    data = concatenate_datasets([parts[0], parts[1].cast(parts[0].features)])
-    return Labelled(f"{first.spec} and {second.spec}", first.split, data, digest)

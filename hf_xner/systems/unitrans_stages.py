@@ -41,14 +41,21 @@ def vote_on_text(space: Workspace, name: str, text: Unlabelled, voters: Sequence
     return Votes(stage.key, space.run(stage, work, collective=False))
 
 
-def average_soft_labels(space: Workspace, name: str, text: Unlabelled, parts: Sequence[SoftLabels]) -> SoftLabels:
-    """The mean of several runs' probabilities: UniTrans' teacher ensembling (section 4.5).
+def average_soft_labels(
+    space: Workspace,
+    name: str,
+    text: Unlabelled,
+    parts: Sequence[SoftLabels],
+    weights: Sequence[float] | None = None,
+) -> SoftLabels:
+    """The mean of several models' probabilities: UniTrans' teacher ensembling (section 4.5), TransAdv's p_uni.
 
     Args:
         space: The workspace.
         name: What people call the stage.
         text: The sentences.
         parts: One a run; with one it is returned as it is.
+        weights: What each counts, in any unit; all the same by default.
     """
     if len(parts) == 1:
         return parts[0]
@@ -57,12 +64,14 @@ def average_soft_labels(space: Workspace, name: str, text: Unlabelled, parts: Se
         name=name,
         version=AVERAGE_VERSION,
         inputs={"sentences": text.digest} | {f"part {index}": part.key for index, part in enumerate(parts)},
+        settings={} if weights is None else {"weights": list(weights)},
         units=float(len(text.data)),
         bytes_estimate=300 * len(text.data),
     )
 
     def work(folder: Path) -> None:
-        write_soft_labels((np.mean(rows, axis=0) for rows in _aligned(parts)), folder / "soft_labels-00000.arrow")
+        means = (np.average(rows, axis=0, weights=weights) for rows in _aligned(parts))
+        write_soft_labels(means, folder / "soft_labels-00000.arrow")
 
     return SoftLabels(stage.key, space.run(stage, work, collective=False), parts[0].teacher)
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from hf_xner.data import content_digest, describe, load_corpus, unlabelled
 from hf_xner.data.checks import refuse_same_corpus, require_split
 from hf_xner.errors import InputError
+from hf_xner.labels import entity_types
 from hf_xner.models.builtin import resolve_encoder
 from hf_xner.systems.arguments import SystemArguments, use_bf16
 from hf_xner.systems.probe import measure_rates, subwords
 from hf_xner.systems.processes import Processes, on_main
 from hf_xner.systems.run_folder import RunFolder
 from hf_xner.systems.stages import Stage, StageStore
+
+if TYPE_CHECKING:
+    from hf_xner.systems.given_models import GivenModel
 
 logger = logging.getLogger("hf_xner")
 
@@ -54,6 +59,28 @@ class Unlabelled:
     digest: str
 
 
+def joined(parts: Sequence[Labelled]) -> Labelled:
+    """Several labelled splits as one, which the sampler shuffles together; a single one stays as it is.
+
+    Raises:
+        InputError: Their tags differ.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    for other in parts[1:]:
+        if other.tag_names != first.tag_names:
+            each = "; ".join(f"{part.name} has {', '.join(entity_types(part.tag_names))}" for part in (first, other))
+            raise InputError(
+                f"corpora with different entity types cannot be one: {each}",
+                remedy="rename or drop types with --label_map, as in --label_map MISC=O",
+            )
+    digest = hashlib.sha256("".join(part.digest for part in parts).encode()).hexdigest()
+    tables = [part.data.select_columns(["tokens", "ner_tags"]) for part in parts]
+    data = concatenate_datasets([table.cast(tables[0].features) for table in tables])
+    return Labelled(" and ".join(part.spec for part in parts), first.split, data, digest)
+
+
 class Workspace:
     """Opens what the arguments name, once, and checks that it fits together.
 
@@ -65,6 +92,8 @@ class Workspace:
 
     Attributes:
         stages: Kind, key and settings of every stage that the run has asked for, by name.
+        facts: What else a system has to say in `results.json`, by name; JSON values.
+        shown: Folders of stages that the run folder gets a copy of, by the copy's name.
     """
 
     def __init__(
@@ -81,6 +110,8 @@ class Workspace:
         self._corpora: dict[str, DatasetDict] = {}
         self._labelled: dict[tuple[str, str], Labelled] = {}
         self.stages: dict[str, dict[str, object]] = {}
+        self.facts: dict[str, Any] = {}
+        self.shown: dict[str, Path] = {}
 
     def run(self, stage: Stage, work: Callable[[Path], None], *, collective: bool) -> Path:
         """The folder of a stage's result, found in the store or made now; see `StageStore.run`."""
@@ -119,15 +150,22 @@ class Workspace:
         return load_corpus(spec, data_dir=self.arguments.data_dir, label_map=self._label_map(spec))
 
     def _label_map(self, spec: str) -> list[str] | None:
-        """The parts of `--label_map` that concern a corpus: named maps, and renamings of types that it has.
+        return self.label_map_for(_types(spec))
+
+    def label_map_for(self, known: frozenset[str]) -> list[str] | None:
+        """The parts of `--label_map` that concern a corpus or model: named maps, and renamings of types that it has.
+
+        Args:
+            known: Its types.
 
         Raises:
-            InputError: A renaming concerns none of the run's corpora.
+            InputError: A renaming concerns none of the run's corpora and given models.
         """
         if self.arguments.label_map is None:
             return None
-        known = _types(spec)
-        everywhere = known.union(*(_types(other) for other in self.arguments.specs))
+        everywhere = known.union(
+            *(_types(other) for other in self.arguments.specs), *(model.types for model in self.given_models)
+        )
         parts = []
         for part in self.arguments.label_map:
             pairs = [pair for pair in part.split(",") if _renamed(pair) is None or _renamed(pair) in known]
@@ -167,6 +205,20 @@ class Workspace:
             data = data.select(range(limit))
         return Unlabelled(f"{spec} train, unlabelled", data, content_digest(data, ["tokens"]))
 
+    @cached_property
+    def given_models(self) -> list[GivenModel]:
+        """The taggers that the user gives as teachers, opened and checked, once.
+
+        Raises:
+            InputError: One is no tagger, or cannot be loaded.
+        """
+        from hf_xner.systems.given_models import given_model
+
+        names: list[str] = getattr(self.arguments, "teacher", [])
+        if self.processes.world_size > 1:  # the main process fills the cache of the Hub
+            on_main(self.processes, lambda: len([given_model(name, load=not self.store.dry_run) for name in names]))
+        return [given_model(name, load=not self.store.dry_run) for name in names]
+
     def data_digests(self) -> dict[str, str]:
         """Digests of what this run learns from, by name: the checksums of its results."""
         learnt_from: list[Labelled | Unlabelled] = [self.labelled(spec, "train") for spec in self.arguments.source]
@@ -184,9 +236,10 @@ class Workspace:
 
     def evaluation_sets(self) -> dict[str, Labelled]:
         """The labelled sets to score at the end, by name."""
+        source = next(iter(self.arguments.source), "")
         places = {
-            "source_dev": (self.arguments.source[0], "validation"),
-            "source_test": (self.arguments.source[0], "test"),
+            "source_dev": (source, "validation"),
+            "source_test": (source, "test"),
             "target_dev": (self.arguments.target, "validation"),
             "target_test": (self.arguments.target, "test"),
         }
@@ -200,14 +253,30 @@ class Workspace:
                 logger.warning("%s has no labelled %s split: nothing to score as %s", spec, split, name)
         return chosen
 
-    def selection_set(self, role: str) -> Labelled | None:
-        """The set on which the best epoch is picked, for a "teacher" or "student"; None for the last epoch."""
-        choice = self.arguments.select_on
+    def selection_set(self, role: str, source: str | None = None) -> Labelled | None:
+        """The set on which the best epoch is picked, for a "teacher" or "student"; None for the last epoch.
+
+        Args:
+            role: Who is picked.
+            source: The corpus that a teacher learns from; by default the first one, which is also the one on whose
+                dev set a student is picked.
+        """
+        choice, sources = self.arguments.select_on, self.arguments.source
         if choice == "none":
             return None
         if role == "teacher" or choice == "source_dev":
-            return self.labelled(self.arguments.source[0], "validation")
+            return self.labelled(source or sources[0], "validation") if sources else None
         return self.labelled(self.arguments.target, "validation" if choice == "target_dev" else "test")
+
+    def with_encoder(self, encoder: str) -> Workspace:
+        """The same workspace with another encoder, for students that are not built as their teacher is."""
+        if encoder == self.arguments.encoder:
+            return self
+        other = copy(self)  # corpora and the list of stages are shared
+        other.arguments = replace(self.arguments, encoder=encoder)
+        for name in ("encoder", "encoder_digest"):
+            vars(other).pop(name, None)
+        return other
 
     @cached_property
     def encoder(self) -> str:

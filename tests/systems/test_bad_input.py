@@ -62,6 +62,25 @@ def same_corpus(toy: Toy, place: Path) -> dict[str, Any]:
     return {"target": str(place / "copy")}
 
 
+def source_and_copy(toy: Toy, place: Path) -> dict[str, Any]:
+    shutil.copytree(toy.source, place / "copy")
+    return {"source": [str(toy.source), str(place / "copy")]}
+
+
+def source_with_other_types(toy: Toy, place: Path) -> dict[str, Any]:
+    (place / "cities").mkdir()
+    (place / "cities" / "train.conll").write_text("Kiel B-CITY\nib O\n")
+    return {"source": [str(toy.source), str(place / "cities")]}
+
+
+def source_without_sentences(toy: Toy, place: Path) -> dict[str, Any]:
+    return {"source": [str(toy.source), str(changed(toy, place, "\n\n"))]}
+
+
+def no_teacher(toy: Toy, place: Path) -> dict[str, Any]:
+    return {"teacher": [str(place / "nowhere")]}
+
+
 def no_tokenizer(toy: Toy, place: Path) -> dict[str, Any]:
     (place / "encoder").mkdir()
     for name in ("config.json", "model.safetensors"):
@@ -91,7 +110,17 @@ CASES: dict[str, tuple[Case, str]] = {
     "no such encoder": (option("encoder", "nowhere/at-all"), r"nowhere/at-all: there is no such folder.*; check"),
     "value of an option": (option("select_on", "luck"), r"--select_on: 'luck' is not one of none, source_dev"),
     "unknown variant": (option("variants", ["mt", "dkd"]), r"--variants: 'dkd' is not one of mt, hl, tsl"),
-    "two sources": (option("source", ["sample:en", "sample:de"]), r"--source: 2 sources.*; give exactly one"),
+    "one source twice": (option("source", ["sample:en", "sample:en"]), r"--source: sample:en is given twice; give"),
+    "the same source under two names": (
+        source_and_copy,
+        r"--source: .*source and .*copy are the same; give each once",
+    ),
+    "sources with other types": (
+        source_with_other_types,
+        r"the teachers know different entity types: .*LOC, ORG, PER.*CITY.*; rename or drop",
+    ),
+    "an empty language": (source_without_sentences, r"train\.conll: no sentence in this file; give"),
+    "a teacher that is none": (no_teacher, r"nowhere: no such folder; give a tagger's folder"),
     "the same seed twice": (option("seeds", [1, 1]), r"--seeds: seeds must be different numbers"),
     "batch of no rows": (option("batch_size", 0), r"--batch_size: 0 is not a positive number"),
     "indivisible batch": (option("micro_batch_size", 3), r"8 rows a process do not divide into batches of 3; change"),

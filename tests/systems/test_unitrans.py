@@ -205,3 +205,15 @@ def test_mistakes_are_named_before_anything_trains(
 ):
     with pytest.raises(InputError, match=message):
         train("unitrans", **{**options_of(toy, tmp_path, dictionary), **more, "dry_run": True})
+
+
+def test_a_start_without_constraint_is_scored_and_kept_for_the_tagger(whole: Finished, tmp_path: Path):
+    shutil.copytree(whole.store, tmp_path / "store")
+    options = {**whole.options, "store": str(tmp_path / "store"), "output_dir": str(tmp_path / "run")}
+    train("unitrans", **{**options, "variants": ["mt"]}, start_constraint=False)
+    config = json.loads((tmp_path / "run" / "student" / "config.json").read_text())
+    assert config["xner"]["start_constraint"] is False and config["xner"]["decoding"] == "viterbi"
+    before = json.loads((whole.folder / "student" / "config.json").read_text())
+    assert before["xner"]["start_constraint"] is True
+    assert len(stage_folders(tmp_path / "store", "score")) == len(whole.stages("score")) + 1
+    assert len(stage_folders(tmp_path / "store", "train")) == len(whole.stages("train"))

@@ -10,19 +10,21 @@ from pathlib import Path
 from hf_xner.data.formats.columns import DOCUMENT, LANGUAGE_PREFIX, METADATA, STRUCTURE, ColumnLayout, split_runs
 from hf_xner.data.formats.conllu import WIDTH, ConlluLayout
 from hf_xner.data.formats.parquet import ParquetLayout
+from hf_xner.data.formats.raw_text import FORMATS, RawTextLayout, is_raw_text
 from hf_xner.data.formats.records import JsonlLayout
 from hf_xner.data.formats.tables import TableLayout
-from hf_xner.data.formats.text import BLANK
+from hf_xner.data.formats.text import BLANK, suffix_of
 from hf_xner.errors import InputError
 
-Layout = ColumnLayout | ConlluLayout | JsonlLayout | TableLayout | ParquetLayout
+Layout = ColumnLayout | ConlluLayout | JsonlLayout | TableLayout | ParquetLayout | RawTextLayout
 
 LOOKED_AT = 2000  # lines; enough to meet an entity in every corpus at hand
 TAG = re.compile(r"O|[BIMES]-\S+")
 # Phrase types of the chunk column that CoNLL-2000 and CoNLL-2003 have beside the entities.
 CHUNK = re.compile(r"O|[BI]-(?:NP|VP|PP|ADVP|ADJP|SBAR|PRT|CONJP|INTJ|LST|UCP|NC|VC|PC)")
+WORDS = {".words", ".tok"}  # as in `xner predict`: a sentence a line, its words between spaces
 DELIMITERS = {"tab": "\t", "space": " ", "comma": ",", "semicolon": ";"}
-OPTIONS = ("token", "tag", "delimiter", "comment", "scheme")
+OPTIONS = ("token", "tag", "delimiter", "comment", "scheme", "format")
 
 
 def layout_from_options(path: Path, options: dict[str, str]) -> Layout | None:
@@ -30,7 +32,8 @@ def layout_from_options(path: Path, options: dict[str, str]) -> Layout | None:
 
     Args:
         path: The file; its ending decides between columns, tables, JSON lines and parquet.
-        options: ``token`` and ``tag`` (a column's number, counted from 1, or its name; ``tag=0`` for a file without
+        options: ``format`` (``text`` for raw text, ``words`` for a sentence a line with its words between spaces),
+            ``token`` and ``tag`` (a column's number, counted from 1, or its name; ``tag=0`` for a file without
             tags), ``delimiter`` (a character or tab, space, comma, semicolon), ``comment`` (the beginning of lines to
             skip).
 
@@ -43,11 +46,20 @@ def layout_from_options(path: Path, options: dict[str, str]) -> Layout | None:
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
         raise InputError(f"unknown option {unknown[0]!r}", where=str(path), remedy=f"use {', '.join(OPTIONS)}")
+    if "format" in options:
+        if options["format"] not in FORMATS or len(options) > 1:
+            raise InputError(
+                f"format={options['format']} with {len(options) - 1} other options",
+                where=str(path),
+                remedy="write format=text or format=words alone; a file with columns has no format",
+            )
+        return RawTextLayout(options["format"])
     token, tag = options.get("token"), options.get("tag")
     delimiter = options.get("delimiter")
     delimiter = None if delimiter is None else DELIMITERS.get(delimiter, delimiter)
-    if path.suffix in {".jsonl", ".parquet"} and (token or tag):
-        kind = JsonlLayout if path.suffix == ".jsonl" else ParquetLayout
+    suffix = suffix_of(path)
+    if suffix in {".jsonl", ".parquet"} and (token or tag):
+        kind = JsonlLayout if suffix == ".jsonl" else ParquetLayout
         return kind(token or "tokens", tag)
     if any(name is not None and not name.isdecimal() for name in (token, tag)):
         return TableLayout(token, tag, delimiter)
@@ -66,26 +78,32 @@ def sniff(path: Path, lines: Sequence[str]) -> Layout:
     """Tell how a text file is laid out.
 
     Args:
-        path: The file; ``.jsonl`` and ``.conllu`` are what they say, all others are told by their lines.
+        path: The file; ``.jsonl`` and ``.conllu`` are what they say, all others are told by their lines. Of these
+            only ``.txt`` may be raw text.
         lines: Its lines.
 
     Returns:
         Its layout.
 
     Raises:
-        InputError: Two columns could hold the tags.
+        InputError: Two columns could hold the tags, or raw text cannot be told from one word a line.
     """
-    if path.suffix == ".jsonl":
+    suffix = suffix_of(path)
+    if suffix == ".jsonl":
         return JsonlLayout()
+    if suffix in WORDS:
+        return RawTextLayout("words")
     rows = _rows(lines)
+    if suffix == ".txt" and is_raw_text(path, rows, lines):
+        return RawTextLayout()
     delimiter = "\t" if rows and "\t" in rows[0] else " "
     lined_up = delimiter == " " and bool(rows) and "" in rows[0].split(" ")
     cells = [split_runs(row) if lined_up else row.split(delimiter) for row in rows]
     width = len(cells[0]) if cells else 1
     cells = [row for row in cells if len(row) == width]
-    if path.suffix == ".conllu" or (width == WIDTH and any("name=" in row[-1] for row in cells)):
+    if suffix == ".conllu" or (width == WIDTH and any("name=" in row[-1] for row in cells)):
         return ConlluLayout()
-    if path.suffix in {".csv", ".tsv"} and TableLayout().header(lines[0]) is not None:
+    if suffix in {".csv", ".tsv"} and TableLayout().header(lines[0]) is not None:
         return TableLayout()
     prefixed = delimiter == "\t" and _share_prefix(rows)
     if width == 1:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
+import gzip
 import hashlib
-from collections.abc import Sequence
+import lzma
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 from hf_xner.errors import InputError
 
 BLANK = " \t"
+COMPRESSED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+BLOCK = 1 << 20  # bytes
 
 
 class RawSentence(NamedTuple):
@@ -36,24 +43,74 @@ def place(path: Path, line: int | None = None) -> str:
     return f"{path}: row {line}" if path.suffix == ".parquet" else f"{path}:{line}"
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a whole file.
+def suffix_of(path: Path) -> str:
+    """What a file's name says about its content, lower case: of `text.txt.gz` that is `.txt`."""
+    return Path(path.stem).suffix.lower() if path.suffix.lower() in COMPRESSED else path.suffix.lower()
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to read; what is compressed (`.gz`, `.bz2`, `.xz`) is read as what is in it.
 
     Raises:
-        InputError: It is missing, a folder, unreadable or empty.
+        InputError: It is missing, a folder, unreadable, damaged or empty.
     """
     try:
-        data = path.read_bytes()
+        with COMPRESSED.get(path.suffix.lower(), open)(_checked(path), "rb") as file:
+            if not file.peek(1):
+                raise InputError("the file is empty", where=str(path), remedy="give a file with at least one sentence")
+            yield file
     except FileNotFoundError:
         raise InputError("no such file", where=str(path), remedy="check the path") from None
     except IsADirectoryError:
         raise InputError("a folder where a file is needed", where=str(path), remedy="name the file in it") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except (gzip.BadGzipFile, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise InputError(f"cannot be unpacked ({error})", where=str(path), remedy="fetch or pack it again") from None
+    except OSError as error:
+        reason = error.strerror or error
         raise InputError(f"cannot be read ({reason})", where=str(path), remedy="check its permissions") from None
-    if not data:
-        raise InputError("the file is empty", where=str(path), remedy="give a file with at least one sentence")
-    return data
+
+
+def _checked(path: Path) -> Path:
+    if "\0" in str(path):
+        raise FileNotFoundError(path)
+    return path
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        InputError: As `open_bytes`.
+    """
+    with open_bytes(path) as file:
+        return file.read()
+
+
+def iterate_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> Iterator[str]:
+    """Yield what `read_lines` returns, one line after the other, so that a file of any size can be read.
+
+    Args:
+        path: The file.
+        encodings: Encodings to try; with more than one, or one that is no superset of ASCII, the file is read whole.
+
+    Raises:
+        InputError: As `read_lines`, when the line is reached.
+    """
+    codec = _codec(encodings[0])
+    if len(encodings) > 1 or "\n".encode(codec).removeprefix(codecs.BOM_UTF8) != b"\n":
+        yield from read_lines(path, encodings)
+        return
+    with open_bytes(path) as file:
+        for number, data in enumerate(file, start=1):
+            data = data.removesuffix(b"\n").removesuffix(b"\r")
+            try:
+                text = data.decode(codec if number == 1 else codec.removesuffix("-sig"))
+            except UnicodeDecodeError as error:
+                raise _undecodable(path, data, error.start, number, encodings[0]) from None
+            if "\0" in text:
+                raise _nul(path, number)
+            yield text
 
 
 def read_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> list[str]:
@@ -75,18 +132,21 @@ def read_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> list[str]:
     text = _decode(path, data, encodings)
     nul = text.find("\0")
     if nul >= 0:
-        line = text.count("\n", 0, nul) + 1
-        raise InputError("a NUL character", where=place(path, line), remedy="this is no text file: give another")
+        raise _nul(path, text.count("\n", 0, nul) + 1)
     return [line[:-1] if line.endswith("\r") else line for line in text.split("\n")]
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes.
+    """SHA-256 of a file's bytes, of a compressed file of those in it.
 
     Raises:
         InputError: The file is missing, unreadable or empty.
     """
-    return hashlib.sha256(read_bytes(path)).hexdigest()
+    digest = hashlib.sha256()
+    with open_bytes(path) as file:
+        for block in iter(lambda: file.read(BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _decode(path: Path, data: bytes, encodings: Sequence[str]) -> str:
@@ -100,12 +160,19 @@ def _decode(path: Path, data: bytes, encodings: Sequence[str]) -> str:
             raise InputError(f"not {name} ({error})", where=str(path), remedy="give --encoding") from None
     assert first_failure is not None
     start = first_failure.start
-    line = data.count(b"\n", 0, start) + 1
-    raise InputError(
-        f"byte 0x{data[start]:02x} is not {encodings[0]}",
+    raise _undecodable(path, data, start, data.count(b"\n", 0, start) + 1, encodings[0])
+
+
+def _undecodable(path: Path, data: bytes, start: int, line: int, encoding: str) -> InputError:
+    return InputError(
+        f"byte 0x{data[start]:02x} is not {encoding}",
         where=place(path, line),
         remedy="name the file's encoding, as in --encoding latin-1",
     )
+
+
+def _nul(path: Path, line: int) -> InputError:
+    return InputError("a NUL character", where=place(path, line), remedy="this is no text file: give another")
 
 
 def _codec(name: str) -> str:
