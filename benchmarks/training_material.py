@@ -34,6 +34,11 @@ def corpora_at_hand(data_dir: str | None) -> list[str]:
     return found or [BUILT_IN_CORPUS]
 
 
+def source_of(spec: str) -> str:
+    """The English corpus that goes with a target."""
+    return "sample:en" if spec.startswith("sample:") else "conll2003:en"
+
+
 def target_text(spec: str, data_dir: str | None) -> Dataset:
     """The unlabelled training sentences of a corpus."""
     return unlabelled(load_corpus(spec, data_dir=data_dir)["train"])

@@ -7,6 +7,9 @@ that a drift of the machine cancels; a ratio is formed within a block, and media
 reported. The papers' loop pads every row to the longest length and multiplies in float32; hf_xner in float32 shows
 what padding alone gives. The floor is the encoder's bare forward and backward pass over hf_xner's batches. The
 teacher's probabilities are random: speed does not depend on them.
+
+A second table sets a student's step of MSD, source rows, channels and MMD included, against one of tsl over as many
+sub-words. A third sets an iteration of TransAdv's adversarial training against the sum of its encoder passes.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from adversarial_ways import TRANSADV, describe_transadv, measure_transadv, summarise_transadv
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
 from machine import describe_machine, machine_facts, table, write_report
+from msd_ways import MSD, TSL, describe_msd, measure_msd, summarise_msd
 from papers_loop import build_features
-from training_material import TAGS, Block, choose_block, corpora_at_hand, target_text, write_rows
+from training_material import TAGS, Block, choose_block, corpora_at_hand, source_of, target_text, write_rows
 from training_ways import FloorWay, PapersWay, Reading, TrainerWay, Way
 from transformers.utils import logging
 
@@ -71,9 +76,19 @@ def main() -> int:
     results = {}
     try:
         for spec in args.corpora or corpora_at_hand(args.data_dir):
-            rounds, precisions = measure(target_text(spec, args.data_dir), args)
-            results[spec] = summary(rounds, precisions)
-            print(f"\n{spec}, {Path(args.encoder).name}: {describe(results[spec])}", flush=True)
+            text, results[spec] = target_text(spec, args.data_dir), {}
+            if TSL in args.students:
+                rounds, precisions = measure(text, args)
+                results[spec] = summary(rounds, precisions)
+                print(f"\n{spec}, {Path(args.encoder).name}: {describe(results[spec])}", flush=True)
+            if MSD in args.students:
+                source = target_text(source_of(spec), args.data_dir)
+                results[spec][MSD] = summarise_msd(measure_msd(text, source, args))
+                print(f"\n{spec}, {Path(args.encoder).name}: {describe_msd(results[spec][MSD])}", flush=True)
+            if TRANSADV in args.students:
+                source = target_text(source_of(spec), args.data_dir)
+                results[spec][TRANSADV] = summarise_transadv(measure_transadv(text, source, args))
+                print(f"\n{spec}, {Path(args.encoder).name}: {describe_transadv(results[spec][TRANSADV])}", flush=True)
     except InputError as error:
         print(f"training_throughput: {error}", file=sys.stderr)
         return 2
@@ -92,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="SPEC",
         help="corpora to train on (default: conll2002:es conll2002:nl where they are at hand, else sample:es)",
+    )
+    parser.add_argument(
+        "--students",
+        nargs="+",
+        choices=(TSL, MSD, TRANSADV),
+        default=[TSL, MSD, TRANSADV],
+        help="whose tables to print (all); of transadv it is the teacher's",
     )
     parser.add_argument("--data_dir", help="folder with corpora; HF_XNER_DATA is looked at after it")
     parser.add_argument("--encoder", default="xner-mini", help="xner-mini (default), a folder or a Hub id")

@@ -87,22 +87,31 @@ class TrainerWay:
 
     def run(self, block: Block) -> Reading:
         """Sampling, reading, collating, steps and logging are timed; building the Trainer and checkpoints are not."""
-        arguments = training_arguments(self._folder, self._settings, selects=False)
-        arguments.save_strategy = "no"
-        arguments.disable_tqdm = True
-        clock = _EpochClock()
-        trainer = TokenClassificationTrainer(
-            model=copy.deepcopy(self._model),
-            args=arguments,
-            loss=soft_label_loss,
-            train_dataset=ChosenRows(self._rows, block.chosen),
-            data_collator=RowCollator(self._pad_id),
-            callbacks=[HistoryWriter(self._folder), clock],
-        )
-        trainer.remove_callback(PrinterCallback)
-        set_seed(self._settings.seed)
-        trainer.train()
-        return clock.reading
+        rows, collator = ChosenRows(self._rows, block.chosen), RowCollator(self._pad_id)
+        trainer = TokenClassificationTrainer
+        return train_an_epoch(trainer, self._model, rows, collator, soft_label_loss, self._settings, self._folder)
+
+
+def train_an_epoch(
+    trainer_class: Any, model: Any, rows: Any, collator: RowCollator, loss: Any, settings: FitSettings, folder: Path
+) -> Reading:
+    """Train a copy of a model for the one epoch that `settings` ask for, and say how long the epoch took."""
+    arguments = training_arguments(folder, settings, selects=False)
+    arguments.save_strategy = "no"
+    arguments.disable_tqdm = True
+    clock = _EpochClock()
+    trainer = trainer_class(
+        model=copy.deepcopy(model),
+        args=arguments,
+        loss=loss,
+        train_dataset=rows,
+        data_collator=collator,
+        callbacks=[HistoryWriter(folder), clock],
+    )
+    trainer.remove_callback(PrinterCallback)
+    set_seed(settings.seed)
+    trainer.train()
+    return clock.reading
 
 
 class PapersWay:

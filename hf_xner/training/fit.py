@@ -160,13 +160,8 @@ def encode_rows(
         return write_encoded(sentences, WordEncoder(tokenizer, max_length=longest, truncate=truncate), path)
 
 
-def prepare(model: Any, settings: FitSettings, heads: Sequence[str] = ()) -> Any:
-    """Freeze what is to be frozen, or put LoRA adapters on the encoder; switch dropout off if it is to be off.
-
-    Args:
-        model: A plain tagger, or a research model.
-        settings: The settings.
-        heads: Modules of a research model that are trained whole, beside the adapters.
+def prepare(model: Any, settings: FitSettings) -> Any:
+    """Freeze what is to be frozen, or put LoRA adapters on a plain tagger; switch dropout off if it is to be off.
 
     Raises:
         InputError: The model has fewer layers than are to be frozen.
@@ -181,13 +176,11 @@ def prepare(model: Any, settings: FitSettings, heads: Sequence[str] = ()) -> Any
         return get_peft_model(
             model,
             LoraConfig(
-                task_type=None if heads else "TOKEN_CLS",
+                task_type="TOKEN_CLS",
                 r=settings.lora_rank,
                 lora_alpha=2 * settings.lora_rank,
                 target_modules="all-linear",
-                # Trained whole, beside the adapters.
-                exclude_modules=rf"({'|'.join(heads)})(\..*)?" if heads else ["classifier", "score"],
-                modules_to_save=list(heads) or None,
+                exclude_modules=["classifier", "score"],  # trained whole, beside the adapters
             ),
         )
     try:

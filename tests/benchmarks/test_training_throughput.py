@@ -14,10 +14,13 @@ from datasets import Dataset
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import memory
+import msd_ways
 import papers_loop
 import training_throughput
 from training_material import TAGS, ChosenRows, choose_block, write_rows
+from transformers import AutoConfig
 
+from hf_xner.data.paired_rows import PairedCollator, PairSampler
 from hf_xner.data.rows import RowCollator
 from hf_xner.data.sampling import LengthBucketSampler
 from hf_xner.inference.loading import load_encoder_for_tagging
@@ -97,3 +100,27 @@ def test_memory_path_reads_every_sentence(text, tiny_encoder_dir):
     point = memory.one_point(100, text, str(tiny_encoder_dir))
     assert (point["sentences"], point["batches"]) == (100, 4)
     assert point["disk_mb"] > 0
+
+
+def test_students_of_msd_and_tsl_train_on_as_many_subwords(text, tiny_encoder_dir, tiny_tokenizer, tmp_path):
+    source = Dataset.from_dict({"tokens": [["John", "visited"] * (1 + index % 9) for index in range(40)]})
+    config = AutoConfig.from_pretrained(tiny_encoder_dir)
+    material = msd_ways.write_material(text, source, tiny_tokenizer, config, 3, LONGEST, tmp_path)
+    chosen = msd_ways.choose_pairs(material, 8, 2, 0)
+    assert chosen.shape == (16, 2) and len(set(chosen[:, 0])) == 16
+    pairs = msd_ways.ChosenPairs(material.pairs, chosen[:, 0], chosen[:, 1])
+    sampler = PairSampler(pairs.rows.lengths, pairs.partners.lengths, 8, 1)
+    batch = PairedCollator(0)([pairs[pair] for pair in sampler])
+    ours = batch["attention_mask"].sum() + batch["partner_attention_mask"].sum()
+    indices = [*chosen[:, 0], *(len(material.pairs.rows) + chosen[:, 1])]
+    joined = RowCollator(0)([material.joined[int(index)] for index in indices])
+    assert ours == joined["attention_mask"].sum()
+    assert batch["soft_labels"].shape[-1] == 3 * len(TAGS) and joined["soft_labels"].shape[-1] == len(TAGS)
+    args = argparse.Namespace(
+        encoder=str(tiny_encoder_dir), steps=2, blocks=2, batch_size=8, max_length=LONGEST, precision="bf16"
+    )
+    result = msd_ways.summarise_msd(msd_ways.measure_msd(text, source, args))
+    assert len(result["blocks"]) == 2 and all(set(block["readings"]) == {"tsl", "msd"} for block in result["blocks"])
+    ratios = [block["readings"]["msd"]["wall_s"] / block["readings"]["tsl"]["wall_s"] for block in result["blocks"]]
+    assert result["time_ratio"]["median"] == pytest.approx(sum(ratios) / 2)
+    assert "msd / tsl" in msd_ways.describe_msd(result)
