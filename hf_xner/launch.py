@@ -27,7 +27,9 @@ SYSTEMS = {
     "supervised": "an ordinary tagger from labelled sentences: teachers and upper bounds",
     "tsl": "teacher-student learning (Wu et al., ACL 2020)",
     "unitrans": "model and data transfer unified, with a vote (Wu et al., IJCAI 2020)",
+    "transadv": "four teachers against language and order adversaries (Findings of EMNLP 2022); AdvPicker (ACL 2021)",
     "msd": "mixture of short-channel distillers: every upper layer teaches (Ma et al., EMNLP 2022)",
+    "augmented": "BiLSTM-CRF over mapped word vectors, no pretrained encoder (Bari et al., AAAI 2020)",
 }
 
 

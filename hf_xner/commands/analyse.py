@@ -8,7 +8,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-ANALYSES: tuple[str, ...] = ()
+ANALYSES: tuple[str, ...] = (
+    "adversaries",
+    "channels",
+    "clusters",
+    "corrections",
+    "discrepancy",
+    "embedding_spaces",
+    "lengths",
+    "similarity",
+)
 
 
 def add_parser(subparsers: Any) -> None:
