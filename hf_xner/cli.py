@@ -7,7 +7,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hf_xner.commands import analyse, data, evaluate, predict, runs, show, translate, vectors
+from hf_xner.commands import (
+    analyse,
+    card,
+    data,
+    demo,
+    evaluate,
+    export,
+    predict,
+    push,
+    review,
+    runs,
+    show,
+    translate,
+    vectors,
+)
 from hf_xner.errors import InputError
 from hf_xner.launch import SYSTEMS
 from hf_xner.version import __version__
@@ -50,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"xner {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     commands.add_parser("train", help="train a tagger: " + ", ".join(SYSTEMS))
-    for module in (data, evaluate, predict, show, runs, vectors, translate, analyse):
+    for module in (data, evaluate, predict, export, show, runs, vectors, translate, analyse, card, push, review, demo):
         module.add_parser(commands)
     return parser
 

@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md", "constraints.txt")
+FILES = ("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md", "constraints.txt")
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, so that the checkout gets no `build` folder."""
     copy, out = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("dist")
     shutil.copytree(ROOT / "hf_xner", copy / "hf_xner", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "hub_cards", copy / "hub_cards")
     for name in FILES:
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, copy / name)
@@ -42,9 +43,12 @@ def test_the_wheel_holds_all_that_is_built_in(wheel: Path):
         here = ROOT / "hf_xner" / folder
         wanted = {path.relative_to(ROOT).as_posix() for path in here.iterdir() if path.is_file()}
         assert len(wanted) > 4 and wanted <= names, wanted - names
+    cards = {f"hf_xner/hub_cards/{path.name}" for path in (ROOT / "hub_cards").iterdir()}
+    assert len(cards) > 6 and cards <= names, cards - names
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hf_xner").rglob("*.py")}
     assert sources <= names, sources - names
-    assert not [name for name in names if name.startswith(("tests/", "trainers/", "scripts/", "benchmarks/"))]
+    elsewhere = ("tests/", "trainers/", "scripts/", "benchmarks/", "hub_cards/")
+    assert not [name for name in names if name.startswith(elsewhere)]
 
 
 def test_an_installed_wheel_shows_the_sample_and_runs_a_plan(wheel: Path, tmp_path: Path):
@@ -68,5 +72,7 @@ def test_an_installed_wheel_shows_the_sample_and_runs_a_plan(wheel: Path, tmp_pa
     assert Path(place).is_relative_to(venv)
     assert "# train 1\n" in run(str(venv / "bin" / "xner"), "data", "show", "sample:es", "--n", "2")
     options = ["--source", "sample:en", "--target", "sample:es", "--output_dir", "run", "--dry_run", "True"]
+    card = "from hf_xner.hub.templates import render; print(render('space', title='Names', models=[]))"
+    assert run(str(python), "-c", card).startswith("# Names\n")
     plan = run(str(python), "-m", "hf_xner.launch", "tsl", *options, "--store", str(tmp_path / "store"))
     assert "teacher, seed 1" in plan and not (tmp_path / "run").exists()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from hf_xner.commands.labelled import check_types, load_labelled
 from hf_xner.errors import InputError
 
 if TYPE_CHECKING:
     from hf_xner.evaluation.evaluate import Evaluation
     from hf_xner.evaluation.prediction_files import PredictionFile
 
-_KINDS = {"both": ("plain", "tagger"), "argmax": ("plain",), "viterbi": ("tagger",)}
+_KINDS = {"both": ("plain", "tagger"), "plain": ("plain",), "tagger": ("tagger",)}
 _TITLES = {
     "plain": "plain: argmax, long sentences cut at the model's limit (what pipeline users get)",
     "tagger": "tagger: windows and constrained decoding (what xner predict --decoding viterbi gives)",
@@ -33,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
         "--decoding",
         choices=tuple(_KINDS),
         default="both",
-        help="argmax: the plain figure; viterbi: the tagger's; both (default)",
+        help="plain: the best tag a word, long sentences cut; tagger: windows, constrained decoding; both (default)",
     )
     parser.add_argument("--data_dir", help="where corpora lie on this machine; default: HF_XNER_DATA")
     parser.add_argument(
@@ -45,11 +46,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--predictions",
         metavar="FILE",
-        help="with MODEL: write the predictions here (the tagger's unless --decoding argmax); else: the file to score",
+        help="with MODEL: write the predictions here (the tagger's unless --decoding plain); else: the file to score",
     )
     parser.add_argument("--against", metavar="FILE", help="a second prediction file to compare with")
     parser.add_argument("--batch_subwords", type=int, default=4096, help="sub-words in one batch (default 4096)")
+    parser.add_argument("--vectors", metavar="FILE", help="BiLSTM-CRF: vectors of words that the model itself lacks")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, …; default: a GPU if there is one")
+    parser.add_argument("--dtype", choices=("fp32", "bf16", "int8"), help="precision; int8 for exports made with it")
     parser.set_defaults(run=run)
 
 
@@ -72,32 +75,14 @@ def run(args: argparse.Namespace) -> int:
 def _score_model(args: argparse.Namespace) -> int:
     from transformers.utils import logging
 
-    from hf_xner.data.corpora import describe, load_corpus
-    from hf_xner.data.label_maps import check_compatible
     from hf_xner.evaluation.evaluate import evaluate_model
     from hf_xner.evaluation.prediction_files import write_predictions
     from hf_xner.inference.loading import load_tagger
-    from hf_xner.labels import entity_types
 
     logging.disable_progress_bar()
-    splits = load_corpus(args.corpus, data_dir=args.data_dir, label_map=args.label_map)
-    if args.split not in splits:
-        raise InputError(
-            f"no split {args.split!r}", where=args.corpus, remedy=f"use --split with one of {', '.join(splits)}"
-        )
-    dataset = splits[args.split]
-    if "ner_tags" not in dataset.features:
-        raise InputError("the corpus has no tags to score against", where=args.corpus, remedy="give a labelled corpus")
-    model, tokenizer = load_tagger(args.model)
-    check_compatible(
-        entity_types(model.config.id2label.values()),
-        entity_types(dataset.features["ner_tags"].feature.names),
-        model=args.model,
-        corpus=args.corpus,
-        observed=describe(args.corpus).observed,
-    )
-    if args.device:
-        model.to(args.device)
+    dataset = load_labelled(args.corpus, args.split, data_dir=args.data_dir, label_map=args.label_map)
+    model, tokenizer = load_tagger(args.model, device=args.device, dtype=args.dtype, vectors=args.vectors)
+    check_types(model.config, dataset, model=args.model, spec=args.corpus)
     outcome = evaluate_model(
         model, tokenizer, dataset, kinds=_KINDS[args.decoding], batch_subwords=args.batch_subwords
     )

@@ -50,22 +50,39 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--threshold", type=float, default=0.0, help="leave out entities with a lower score (0..1)")
     parser.add_argument(
         "--on_long_input",
-        choices=("windows", "error", "truncate"),
-        default="windows",
+        choices=("stride", "error", "truncate"),
+        default="stride",
         help="sentences longer than the model takes: read in overlapping windows (default), refused, or cut",
     )
     parser.add_argument("--max_length", type=int, help="longest window in sub-words; default: what the model takes")
-    parser.add_argument("--overlap", type=int, help="sub-words that windows share; default: a quarter of a window")
     parser.add_argument(
-        "--batch_subwords", type=int, default=4096, help="sub-words in one batch (default 4096): speed against memory"
+        "--overlap", type=int, help="sub-words that windows share, up to half a window; default: a quarter of one"
+    )
+    parser.add_argument(
+        "--batch_subwords",
+        type=int,
+        help="sub-words in one batch: speed against memory; default: as suits the device",
     )
     parser.add_argument(
         "--chunk",
         type=int,
         help="sentences read ahead, to be batched by length: 1 answers at once. Default 1024, on a terminal 1",
     )
+    parser.add_argument("--vectors", metavar="FILE", help="BiLSTM-CRF: vectors of words that the model itself lacks")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, …; default: a GPU if there is one")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="precision of the model")
+    parser.add_argument(
+        "--dtype",
+        choices=("fp32", "bf16", "int8", "float32", "bfloat16"),
+        metavar="{fp32,bf16,int8}",
+        help="precision: fp32 (default), bf16 (for processors that have it), int8 (for exports made with it)",
+    )
+    parser.add_argument("--threads", type=int, help="of the processor; default: what torch takes")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="share the work among so many, each with its own model and its share of the threads (default 1)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -75,28 +92,35 @@ def run(args: argparse.Namespace) -> int:
 
     from hf_xner.inference.inputs import kind_of, read_items
     from hf_xner.inference.outputs import FORMATS
-    from hf_xner.inference.tagger import Tagger
 
     kind = kind_of(args.file, args.input)
     if not 0 <= args.threshold <= 1:
         raise InputError(f"--threshold {args.threshold}", remedy="give a number between 0 and 1")
     logging.disable_progress_bar()
-    with _opened_input(args.file) as source, _opened_output(args.output) as target:
-        tagger = Tagger.from_pretrained(
-            args.model,
-            device=args.device,
-            dtype=args.dtype,
-            decoding=args.decoding,
-            max_length=args.max_length,
-            overlap=args.overlap,
-            on_long_input=args.on_long_input,
-            batch_subwords=args.batch_subwords,
-        )
+    with _opened_input(args.file) as source, _opened_output(args.output) as target, _tagger(args) as tagger:
         chunk = args.chunk or (1 if source.isatty() else 1024)
         for item, tagged in _answers(tagger, read_items(source, args.file, kind), args.threshold, chunk):
             target.write(FORMATS[args.format](item, tagged).encode("utf-8", "replace"))
             target.flush()
     return 0
+
+
+def _tagger(args: argparse.Namespace) -> Tagger:
+    from hf_xner.inference.tagger import Tagger
+
+    return Tagger.from_pretrained(
+        args.model,
+        device=args.device,
+        dtype=args.dtype,
+        threads=args.threads,
+        processes=args.processes,
+        vectors=args.vectors,
+        decoding=args.decoding,
+        max_length=args.max_length,
+        overlap=args.overlap,
+        on_long_input=args.on_long_input,
+        batch_subwords=args.batch_subwords,
+    )
 
 
 def _answers(

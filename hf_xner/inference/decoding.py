@@ -13,7 +13,8 @@ from hf_xner.errors import InputError
 from hf_xner.labels import allowed_transitions, convert_tags, detect_scheme, normalise_scheme
 from hf_xner.models.decoding import viterbi_decode
 
-METHODS = ("argmax", "viterbi")
+CRF = "crf"
+METHODS = ("argmax", "viterbi", CRF)
 _CELLS = 4_000_000  # words x tags, padding included, decoded together: bounds memory
 
 
@@ -24,7 +25,8 @@ class TagDecoder:
     Attributes:
         tag_names: Tags by id.
         scheme: The scheme they are in.
-        method: "argmax" (each word by itself) or "viterbi" (the most probable sequence that the scheme allows).
+        method: "argmax" (each word by itself), "viterbi" (the most probable sequence that the scheme allows) or "crf"
+            (the model decodes itself: see `hf_xner.inference.word_models`).
         start_constraint: Whether "viterbi" also constrains the first and the last word; UniTrans does not.
         temperature: Divides log-probabilities before everything else; changes scores, never the best tag of a word.
     """
@@ -80,9 +82,15 @@ class TagDecoder:
         Returns:
             An array (n_words,) of tag ids a sentence.
         """
-        if self.method == "argmax":
-            return [array.argmax(axis=-1) for array in probabilities]
-        return self._viterbi(probabilities)
+        if self.method == CRF:
+            raise ValueError("the CRF is the model's own: probabilities do not say what it decodes")
+        results = [array.argmax(axis=-1) for array in probabilities]
+        if self.method == "viterbi":
+            # Where the best tag of every word makes an allowed sequence, there is no better one.
+            unlawful = self._unlawful(results)
+            for index, tag_ids in zip(unlawful, self._viterbi([probabilities[i] for i in unlawful]), strict=True):
+                results[index] = tag_ids
+        return results
 
     def names(self, tag_ids: np.ndarray) -> list[str]:
         """The tags of a sentence, in the model's own scheme."""
@@ -95,6 +103,22 @@ class TagDecoder:
         """
         names = self.names(tag_ids)
         return names if self.scheme == "iob2" else convert_tags(names, self.scheme, "iob2")
+
+    def _unlawful(self, sequences: Sequence[np.ndarray]) -> list[int]:
+        """The sentences whose tags are a sequence that the scheme does not allow."""
+        words = np.fromiter((len(tags) for tags in sequences), dtype=np.int64, count=len(sequences))
+        if not words.sum():
+            return []
+        allowed = allowed_transitions(self.tag_names, self.scheme)
+        tags = np.concatenate(list(sequences))
+        sentence = np.repeat(np.arange(len(sequences)), words)
+        bad = (sentence[1:] == sentence[:-1]) & ~allowed.step[tags[:-1], tags[1:]]
+        found = [sentence[1:][bad]]
+        if self.start_constraint:
+            last = np.append(sentence[1:] != sentence[:-1], True)
+            first = np.append(True, last[:-1])
+            found += [sentence[first & ~allowed.start[tags]], sentence[last & ~allowed.end[tags]]]
+        return np.unique(np.concatenate(found)).tolist()
 
     def _viterbi(self, probabilities: Sequence[np.ndarray]) -> list[np.ndarray]:
         allowed = allowed_transitions(self.tag_names, self.scheme)

@@ -30,16 +30,15 @@ def conll(item: Item, tagged: TaggedSentence) -> str:
 
 def jsonl(item: Item, tagged: TaggedSentence) -> str:
     """One JSON object: `id` where the input has one, text, tokens, tags and entities with offsets and scores."""
+    plain = tagged.to_dict()
     record = {
         **(item.record or {}),
         "text": tagged.text,
         "tokens": [token.text for token in tagged.tokens],
         "ner_tags": tagged.tags,
         "scores": [round(token.score, 6) for token in tagged.tokens],
-        "entities": [entity | {"score": round(entity["score"], 6)} for entity in tagged.to_dict()["entities"]],
-        "n_subwords": tagged.n_subwords,
-        "n_windows": tagged.n_windows,
-        "truncated": tagged.truncated,
+        "entities": [entity | {"score": round(entity["score"], 6)} for entity in plain["entities"]],
+        **{name: plain[name] for name in ("n_tokens", "n_subwords", "n_windows", "truncated")},
     }
     return json.dumps(record, ensure_ascii=False) + "\n"
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import accumulate, islice, takewhile
 from typing import Any
 
 import numpy as np
 import torch
 
-from hf_xner.data.encoding import WordEncoder, longest_input
+from hf_xner.data.encoding import Window, WordEncoder, longest_input
+from hf_xner.inference.device import device_of
 
 CHUNK = 1024  # sentences whose windows are sorted by length together: bounds memory, keeps padding small
+Read = Callable[[Any], torch.Tensor]
+
+
+def reads_words(tokenizer: Any) -> bool:
+    """Whether a model's tokenizer is in truth the feature extractor of a model that reads words (a BiLSTM-CRF)."""
+    return bool(getattr(tokenizer, "reads_words", False))
+
+
+def main_logits(outputs: Any) -> torch.Tensor:
+    """What a token classifier decides by, shape (B, L, C)."""
+    return outputs.logits
 
 
 def word_probabilities(
@@ -25,6 +37,7 @@ def word_probabilities(
     truncate: bool = False,
     batch_subwords: int = 4096,
     bf16: bool = False,
+    read: Read = main_logits,
 ) -> Iterator[np.ndarray]:
     """Yield tag probabilities for every word of every sentence, in order.
 
@@ -40,37 +53,69 @@ def word_probabilities(
         truncate: Cut instead of windowing: what a plain pipeline does.
         batch_subwords: Sub-words, padding included, in one batch.
         bf16: Run matrix products in bfloat16.
+        read: Takes the logits, shape (B, L, ..., C), out of the model's output.
 
     Yields:
-        Arrays of shape (n_words, C), float32, rows summing to 1.
+        Arrays of shape (n_words, ..., C), float32, rows summing to 1.
     """
+    if reads_words(tokenizer):
+        from hf_xner.inference.word_models import read_words
+
+        yield from (reading.probabilities for reading in read_words(model, tokenizer, sentences))
+        return
     encoder = WordEncoder(
         tokenizer,
         max_length=longest_input(tokenizer, model.config, max_length),
         overlap=overlap,
         truncate=truncate,
     )
+    pad_id = tokenizer.pad_token_id or 0
     stream = iter(sentences)
     while chunk := list(islice(stream, CHUNK)):
-        yield from _chunk_probabilities(model, encoder, chunk, batch_subwords, bf16)
+        windows = list(encoder.encode(chunk))
+        sizes = [len(words) for words in chunk]
+        yield from read_windows(model, windows, sizes, pad_id, batch_subwords=batch_subwords, bf16=bf16, read=read)
 
 
-def _chunk_probabilities(
-    model: torch.nn.Module, encoder: WordEncoder, chunk: list[Sequence[str]], batch_subwords: int, bf16: bool
+def read_windows(
+    model: torch.nn.Module,
+    windows: Sequence[Sequence[Window]],
+    sizes: Sequence[int],
+    pad_id: int,
+    *,
+    batch_subwords: int,
+    slack: int | None = None,
+    bf16: bool = False,
+    read: Read = main_logits,
 ) -> list[np.ndarray]:
+    """Tag probabilities for every word of encoded sentences, read in batches of windows of like length.
+
+    Args:
+        model: A token classifier.
+        windows: The windows of each sentence.
+        sizes: Words of each sentence.
+        pad_id: What rows are filled up with.
+        batch_subwords: Sub-words, padding included, in one batch.
+        slack: See `batches_by_size`.
+        bf16: Run matrix products in bfloat16.
+        read: As for `word_probabilities`.
+
+    Returns:
+        An array (n_words, ..., C) a sentence, float32.
+    """
     config: Any = model.config
-    outside = config.label2id["O"]
-    results = [np.zeros((len(words), config.num_labels), dtype=np.float32) for words in chunk]
-    for result in results:
-        result[:, outside] = 1.0
-    windows = [(index, window) for index, windows in enumerate(encoder.encode(chunk)) for window in windows]
-    windows.sort(key=lambda item: len(item[1].input_ids), reverse=True)
-    for batch in batches_by_size([len(window.input_ids) for _, window in windows], batch_subwords):
-        items = [windows[position] for position in batch]
+    results: list[np.ndarray] = []
+    items = [(index, window) for index, several in enumerate(windows) for window in several]
+    items.sort(key=lambda item: len(item[1].input_ids), reverse=True)
+    lengths = [len(window.input_ids) for _, window in items]
+    for batch in batches_by_size(lengths, batch_subwords, slack):
+        rows = [items[position] for position in batch]
         probabilities = window_probabilities(
-            model, [window.input_ids for _, window in items], encoder.tokenizer.pad_token_id or 0, bf16=bf16
+            model, [window.input_ids for _, window in rows], pad_id, bf16=bf16, read=read
         )
-        for row, (index, window) in enumerate(items):
+        if not results:
+            results = _all_outside(sizes, probabilities.shape[2:], config.label2id["O"])
+        for row, (index, window) in enumerate(rows):
             positions = np.asarray(window.positions, dtype=np.int64)
             kept = positions >= 0
             words = window.first_word + np.flatnonzero(kept)
@@ -78,25 +123,56 @@ def _chunk_probabilities(
     return results
 
 
+def _all_outside(sizes: Sequence[int], shape: Sequence[int], outside: int) -> list[np.ndarray]:
+    """The one-hot vector of "O" for every word: arrays (n_words, *shape)."""
+    results = [np.zeros((size, *shape), dtype=np.float32) for size in sizes]
+    for result in results:
+        result[..., outside] = 1.0
+    return results
+
+
 def window_probabilities(
-    model: torch.nn.Module, rows: Sequence[Sequence[int]], pad_id: int, *, bf16: bool = False
+    model: torch.nn.Module,
+    rows: Sequence[Sequence[int]],
+    pad_id: int,
+    *,
+    bf16: bool = False,
+    read: Read = main_logits,
 ) -> np.ndarray:
-    """Softmax of the logits for a batch of rows of sub-word ids: shape (B, L, C), float32."""
+    """Softmax of the logits for a batch of rows of sub-word ids: shape (B, L, ..., C), float32."""
+    return torch.softmax(run_rows(model, rows, pad_id, bf16=bf16, read=read), dim=-1).cpu().numpy()
+
+
+def run_rows(
+    model: torch.nn.Module, rows: Sequence[Sequence[int]], pad_id: int, *, bf16: bool = False, read: Read
+) -> torch.Tensor:
+    """What `read` takes out of the model's output for a batch of rows of sub-word ids, float32.
+
+    The model runs in evaluation mode without gradients and is put back into the mode it was in.
+    """
     length = max(len(row) for row in rows)
     input_ids = torch.full((len(rows), length), pad_id, dtype=torch.long)
     attention_mask = torch.zeros((len(rows), length), dtype=torch.long)
     for index, row in enumerate(rows):
         input_ids[index, : len(row)] = torch.as_tensor(row)
         attention_mask[index, : len(row)] = 1
-    device = next(model.parameters()).device
-    was_training = model.training
+    device = device_of(model)
+    with evaluating(model), torch.inference_mode(), autocast(device, bf16):
+        values = read(model(input_ids=input_ids.to(device), attention_mask=attention_mask.to(device)))
+    return values.float()
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode and back again; a walk through its modules only where it is not in it yet."""
+    if not model.training:
+        yield
+        return
     model.eval()
     try:
-        with torch.inference_mode(), autocast(device, bf16):
-            logits = model(input_ids=input_ids.to(device), attention_mask=attention_mask.to(device)).logits
+        yield
     finally:
-        model.train(was_training)
-    return torch.softmax(logits.float(), dim=-1).cpu().numpy()
+        model.train()
 
 
 def autocast(device: torch.device, bf16: bool) -> AbstractContextManager:
@@ -104,13 +180,21 @@ def autocast(device: torch.device, bf16: bool) -> AbstractContextManager:
     return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
 
 
-def batches_by_size(lengths: Sequence[int], budget: int) -> Iterator[range]:
+def batches_by_size(lengths: Sequence[int], budget: int, slack: int | None = None) -> Iterator[range]:
     """Split positions of a list sorted by falling length into runs whose padded size stays within `budget`.
 
     A single row longer than the budget makes a batch of its own.
+
+    Args:
+        lengths: Lengths of the rows, falling.
+        budget: Positions of a batch, padding included.
+        slack: Padded positions that a batch may have: as many as another batch costs by itself. No limit by default.
     """
     begin = 0
     while begin < len(lengths):
-        size = max(1, budget // max(1, lengths[begin]))
-        yield range(begin, min(begin + size, len(lengths)))
-        begin += size
+        end = min(begin + max(1, budget // max(1, lengths[begin])), len(lengths))
+        if slack is not None:
+            padding = accumulate(lengths[begin] - length for length in lengths[begin:end])
+            end = begin + sum(1 for _ in takewhile(lambda padded: padded <= slack, padding))
+        yield range(begin, end)
+        begin = end

@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any, TypeVar, overload
 
-import numpy as np
 import torch
 
-from hf_xner.data.encoding import Window, WordEncoder, longest_input
 from hf_xner.errors import InputError
-from hf_xner.inference.decoding import TagDecoder
 from hf_xner.inference.loading import load_tagger
-from hf_xner.inference.probabilities import CHUNK, word_probabilities
+from hf_xner.inference.parallel import TaggingProcesses
 from hf_xner.inference.results import SentenceTags, TaggedSentence, assemble, place_words
+from hf_xner.inference.sentences import CHUNK, SentenceTagger
 from hf_xner.inference.text import Piece, iterate_sentences, split_words
-from hf_xner.labels import OUTSIDE, spans_from_tags
 
-ON_LONG_INPUT = ("windows", "error", "truncate")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # no tokenizer takes them; broken JSON and file names hold some
 _Item = TypeVar("_Item")
+_Job = TypeVar("_Job")
+_Words = Sequence[Sequence[str]]
 Texts = list[str] | tuple[str, ...]
+# Inputs of no more sentences are tagged in this process: starting others takes seconds.
+_WORTH_PROCESSES = 64
 
 
-class Tagger:
+class Tagger(SentenceTagger):
     """Tags raw text or pre-split words with a token classifier.
 
-    What the input is, is said by the method called, never guessed: `tag_text` and `stream_text` take raw text,
-    `tag_words` and `stream_words` take sentences of words. There is one answer for each input, in order; an empty
-    input gives an answer without tokens. Words are tokenised one by one, exactly as in training.
+    What the input is, is said by the method called, never guessed: `tag_text`, `stream_text` and `stream_sentences`
+    take raw text, `tag_words` and `stream_words` take sentences of words. There is one answer for each input, in
+    order; an empty input gives an answer without tokens. Words are tokenised one by one, exactly as in training.
+
+    A word's score is the probability of its tag, an entity's score the geometric mean of its words' scores, both after
+    the model's temperature: see `hf_xner.inference.results.Entity`.
 
     Args:
         model: A token classifier whose `config.id2label` holds tag names.
         tokenizer: Its fast tokenizer.
         decoding: "model" (what the model's configuration says, else argmax), "argmax" or "viterbi".
-        batch_subwords: Sub-words, padding included, in one batch.
+        batch_subwords: Sub-words, padding included, in one batch; by default what suits the device.
         max_length: Longest window in sub-words, special tokens included; by default what the model takes.
-        overlap: Sub-words that neighbouring windows share; by default a quarter of the window.
-        on_long_input: For a sentence longer than a window: "windows" (several, each word taken where it has most
-            context), "error", or "truncate" (the rest is tagged "O" and the answer says `truncated`).
+        overlap: Sub-words that neighbouring windows share, up to half a window; by default a quarter of it.
+        on_long_input: For a sentence longer than a window: "stride" (several windows, each word taken where it has
+            most context), "error", or "truncate" (the rest is tagged "O" and the answer says `truncated`).
         temperature: Divides log-probabilities, for calibrated scores; by default the model configuration's, else 1.
-        bf16: Run matrix products in bfloat16.
+        bf16: Run matrix products of a float32 model in bfloat16 (autocast).
 
     Raises:
         InputError: An option is unknown or out of range, the tokenizer is slow, or the labels are not tags.
@@ -53,34 +55,7 @@ class Tagger:
         ...     print(entity.type, entity.text, entity.start, entity.end, round(entity.score, 2))
     """
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        *,
-        decoding: str = "model",
-        batch_subwords: int = 4096,
-        max_length: int | None = None,
-        overlap: int | None = None,
-        on_long_input: str = "windows",
-        temperature: float | None = None,
-        bf16: bool = False,
-    ) -> None:
-        if on_long_input not in ON_LONG_INPUT:
-            raise InputError(
-                f"unknown on_long_input {on_long_input!r}", remedy=f"use one of {', '.join(ON_LONG_INPUT)}"
-            )
-        if batch_subwords < 1:
-            raise InputError(f"a batch of {batch_subwords} sub-words", remedy="give at least 1")
-        self.model = model
-        self.tokenizer = tokenizer
-        self.decoder = TagDecoder.from_config(model.config, method=decoding, temperature=temperature)
-        self.on_long_input = on_long_input
-        self.batch_subwords = batch_subwords
-        self.max_length = longest_input(tokenizer, model.config, max_length)
-        self.overlap = overlap
-        self.bf16 = bf16
-        self._encoder = WordEncoder(tokenizer, max_length=self.max_length, overlap=overlap)
+    _processes: TaggingProcesses | None = None
 
     @classmethod
     def from_pretrained(
@@ -89,24 +64,49 @@ class Tagger:
         *,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
+        runtime: str = "auto",
+        threads: int | None = None,
+        processes: int = 1,
+        vectors: str | Path | None = None,
         **options: Any,
     ) -> Tagger:
-        """Load a tagger that transformers can load.
+        """Load a tagger that transformers can load, or an export of `xner export`.
 
         Args:
             path_or_id: Folder or Hub id of a token classifier with its tokenizer.
             device: Where to run; by default an accelerator if there is one, else the CPU.
-            dtype: "float32" (default) or "bfloat16".
+            dtype: "fp32" (default), "bf16" (weights and products; for processors that have it) or "int8" (exports
+                made with --int8).
+            runtime: "torch", "onnx", or "auto" (default): onnx where the folder has a graph and no weights.
+            threads: Of the processor; by default what torch uses. Sets torch's number for the whole process.
+            processes: Long inputs are shared among so many, each with its own model and its share of the threads.
+            vectors: For a BiLSTM-CRF: the vector file that its own vectors were taken from, for words that it lacks.
             **options: As for `Tagger`.
 
         Raises:
             InputError: It cannot be loaded, has no tokenizer or no tag names, or an option is wrong.
         """
-        precision = str(dtype or "float32").removeprefix("torch.")
-        if precision not in {"float32", "bfloat16"}:
-            raise InputError(f"unknown dtype {precision!r}", remedy="use float32 or bfloat16")
-        model, tokenizer = load_tagger(str(path_or_id))
-        return cls(model if device is None else model.to(device), tokenizer, bf16=precision == "bfloat16", **options)
+        for name, value in (("threads", threads), ("processes", processes)):
+            if value is not None and value < 1:
+                raise InputError(f"{value} {name}", remedy="give at least 1")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        loading: dict[str, Any] = {"device": device, "dtype": dtype, "runtime": runtime, "vectors": vectors}
+        tagger = cls(*load_tagger(str(path_or_id), threads=threads, **loading), **options)
+        if processes > 1:
+            tagger._processes = TaggingProcesses(str(path_or_id), {**loading, **options}, processes, threads)
+        return tagger
+
+    def close(self) -> None:
+        """End the other processes, if there are any; they start again when needed."""
+        if self._processes is not None:
+            self._processes.close()
+
+    def __enter__(self) -> Tagger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @overload
     def __call__(self, texts: str, *, threshold: float = ...) -> TaggedSentence: ...
@@ -135,7 +135,7 @@ class Tagger:
         """
         if isinstance(texts, str):
             return next(self.stream_text([texts], threshold=threshold))
-        return list(self.stream_text(texts, threshold=threshold))
+        return list(self.stream_text(texts, threshold=threshold, chunk=self._chunk_for(texts)))
 
     def tag_words(self, sentences: Sequence[Sequence[str]], *, threshold: float = 0.0) -> list[TaggedSentence]:
         """Tag sentences that are already split into words.
@@ -150,7 +150,7 @@ class Tagger:
         Raises:
             InputError: A sentence is not a list of strings, or too long with `on_long_input="error"`.
         """
-        return list(self.stream_words(sentences, threshold=threshold))
+        return list(self.stream_words(sentences, threshold=threshold, chunk=self._chunk_for(sentences)))
 
     def stream_text(
         self, texts: Iterable[str], *, threshold: float = 0.0, chunk: int = CHUNK
@@ -167,11 +167,32 @@ class Tagger:
         """
         if isinstance(texts, str):
             raise InputError("expected several texts, found one string", remedy="call tag_text, or give a list")
-        for batch in _batches((_split(text) for text in texts), chunk):
-            words = [[word.text for word in sentence] for _, sentences in batch for sentence in sentences]
-            tags = self._tag(words, threshold)
+        jobs = (
+            (batch, [[word.text for word in sentence] for _, sentences in batch for sentence in sentences])
+            for batch in _batches((_split(text) for text in texts), chunk)
+        )
+        for batch, tags in self._tagged(jobs, threshold, chunk):
             for text, sentences in batch:
                 yield assemble(text, list(zip(sentences, islice(tags, len(sentences)), strict=True)))
+
+    def stream_sentences(self, text: str, *, threshold: float = 0.0, chunk: int = CHUNK) -> Iterator[TaggedSentence]:
+        """Tag one raw text of any length sentence by sentence, with memory bounded by `chunk` sentences.
+
+        Args:
+            text: A text: a book, say.
+            threshold: As for `tag_text`.
+            chunk: Sentences read ahead.
+
+        Yields:
+            One answer a sentence, in order. Its `text` is the whole text, and so are its offsets those of the whole
+            text.
+        """
+        sentences = iter(_pieces(text))
+        batches = iter(lambda: list(islice(sentences, max(1, chunk))), [])
+        jobs = ((batch, [[word.text for word in sentence] for sentence in batch]) for batch in batches)
+        for batch, tags in self._tagged(jobs, threshold, chunk):
+            for sentence, tagged in zip(batch, tags, strict=True):
+                yield assemble(text, [(sentence, tagged)])
 
     def stream_words(
         self, sentences: Iterable[Sequence[str]], *, threshold: float = 0.0, chunk: int = CHUNK
@@ -187,100 +208,49 @@ class Tagger:
             One answer a sentence, in order.
         """
         stream = (_check_words(words) for words in _check_sentences(sentences))
-        while batch := list(islice(stream, max(1, chunk))):
-            for words, tagged in zip(batch, self._tag(batch, threshold), strict=True):
+        batches = iter(lambda: list(islice(stream, max(1, chunk))), [])
+        for batch, tags in self._tagged(((batch, batch) for batch in batches), threshold, chunk):
+            for words, tagged in zip(batch, tags, strict=True):
                 text, pieces = place_words(words)
                 yield assemble(text, [(pieces, tagged)])
 
-    def _tag(self, sentences: Sequence[Sequence[str]], threshold: float) -> Iterator[SentenceTags]:
-        for begin in range(0, len(sentences), CHUNK):
-            chunk = [
-                [_LONE_SURROGATE.sub("\ufffd", word) for word in words] for words in sentences[begin : begin + CHUNK]
-            ]
-            sizes = [self._measure(windows) for windows in self._encoder.encode(chunk)]
-            if self.on_long_input == "error":
-                self._refuse_long(chunk, sizes)
-            truncates = self.on_long_input == "truncate"
-            probabilities = [
-                self.decoder.calibrate(array)
-                for array in word_probabilities(
-                    self.model,
-                    self.tokenizer,
-                    chunk,
-                    max_length=self.max_length,
-                    overlap=self.overlap,
-                    truncate=truncates,
-                    batch_subwords=self.batch_subwords,
-                    bf16=self.bf16,
-                )
-            ]
-            for array, tag_ids, (n_subwords, n_windows) in zip(
-                probabilities, self.decoder.decode(probabilities), sizes, strict=True
-            ):
-                truncated = truncates and n_windows > 1
-                yield self._sentence_tags(
-                    array, tag_ids, threshold, n_subwords, 1 if truncated else n_windows, truncated
-                )
+    def _tagged(
+        self, jobs: Iterator[tuple[_Job, _Words]], threshold: float, chunk: int
+    ) -> Iterator[tuple[_Job, Iterator[SentenceTags]]]:
+        """Yield each job with the tags of its sentences, from this process or from several."""
+        if not 0 <= threshold <= 1:
+            raise InputError(f"a threshold of {threshold}", remedy="give a number between 0 and 1")
+        # A chunk of one is to be answered before the next is read, which several processes cannot do.
+        if self._processes is not None and chunk > 1:
+            first = list(islice(jobs, 2))
+            jobs = chain(first, jobs)
+            if len(first) == 2 or sum(len(words) for _, words in first) > _WORTH_PROCESSES:
+                yield from self._processes.tag(jobs, threshold)
+                return
+        for job, words in jobs:
+            yield job, self.tag_sentences(words, threshold)
 
-    def _measure(self, windows: Sequence[Window]) -> tuple[int, int]:
-        """Sub-words and windows of a sentence; none of either for a sentence without sub-words."""
-        special = len(self._encoder.prefix) + len(self._encoder.suffix)
-        covered = sum(len(window.input_ids) - special for window in windows)
-        n_subwords = covered - self._encoder.overlap * (len(windows) - 1)
-        return n_subwords, len(windows) if n_subwords else 0
-
-    def _refuse_long(self, sentences: Sequence[Sequence[str]], sizes: Sequence[tuple[int, int]]) -> None:
-        for words, (n_subwords, n_windows) in zip(sentences, sizes, strict=True):
-            if n_windows > 1:
-                raise InputError(
-                    f"a sentence of {n_subwords} sub-words, but the model takes {self._encoder.room} at once",
-                    where=f"'{' '.join(words[:5])[:60]} …'",
-                    remedy="split it, or use on_long_input='windows'",
-                )
-
-    def _sentence_tags(
-        self,
-        probabilities: np.ndarray,
-        tag_ids: np.ndarray,
-        threshold: float,
-        n_subwords: int,
-        n_windows: int,
-        truncated: bool,
-    ) -> SentenceTags:
-        tags = self.decoder.names(tag_ids)
-        scores = probabilities[np.arange(len(tag_ids)), tag_ids].astype(float)
-        outside = self.decoder.tag_names.index(OUTSIDE)
-        entities = []
-        for span in spans_from_tags(tags, self.decoder.scheme):
-            words = slice(span.start, span.end)
-            score = _geometric_mean(scores[words])
-            if score >= threshold:
-                entities.append((span.type, span.start, span.end, score))
-            else:
-                tags[words] = [OUTSIDE] * (span.end - span.start)
-                scores[words] = probabilities[words, outside]
-        return SentenceTags(tags, scores.tolist(), entities, n_subwords, n_windows, truncated)
-
-
-def _geometric_mean(scores: np.ndarray) -> float:
-    with np.errstate(divide="ignore"):
-        return float(min(1.0, np.exp(np.log(scores).mean())))
+    def _chunk_for(self, inputs: Iterable[Any]) -> int:
+        if self._processes is None or not isinstance(inputs, Sized):
+            return CHUNK
+        return self._processes.chunk_size(len(inputs))
 
 
 def _split(text: str) -> tuple[str, list[list[Piece]]]:
     """A text with the words of each of its sentences; offsets are those of the text."""
+    return text, list(_pieces(text))
+
+
+def _pieces(text: str) -> Iterator[list[Piece]]:
+    """The words of each sentence of a text, with offsets in it."""
     if not isinstance(text, str):
         raise InputError(
             f"expected a text (a string), found {type(text).__name__}",
             remedy="for sentences already split into words call tag_words",
         )
-    return text, [
-        [
-            Piece(word.text, sentence.start + word.start, sentence.start + word.end)
-            for word in split_words(sentence.text)
-        ]
-        for sentence in iterate_sentences(text)
-    ]
+    for sentence in iterate_sentences(text):
+        begin = sentence.start
+        yield [Piece(word.text, begin + word.start, begin + word.end) for word in split_words(sentence.text)]
 
 
 def _batches(

@@ -48,7 +48,7 @@ def test_both_figures_are_printed_and_predictions_written(tiny_model_dir, corpus
 
 
 def test_one_figure_may_be_asked_for(tiny_model_dir, corpus, capsys):
-    run(str(tiny_model_dir), str(corpus), "--device", "cpu", "--decoding", "argmax", "--split", "train")
+    run(str(tiny_model_dir), str(corpus), "--device", "cpu", "--decoding", "plain", "--split", "train")
     assert "tagger: " not in capsys.readouterr().out
 
 

@@ -77,3 +77,76 @@ def metaspace_tokenizer():
         unk_token="<unk>",
         model_max_length=64,
     )
+
+
+SENTENCES = [
+    "Angela Merkel visited Kiel .",
+    "John visited the bank in Bonn .",
+    "in Kiel , John ( Angela Merkel ) visited a bank .",
+    "the bank in Bonn , in Kiel , in a bank .",
+    "Angela visited John , Merkel visited Bonn .",
+    "a bank ( Kiel ) visited the bank .",
+]
+
+
+def lexicon_corpus() -> list[tuple[list[str], list[str]]]:
+    """Sentences of words with their tags by the lexicon; names without their first part begin an entity."""
+    corpus = []
+    for sentence in SENTENCES:
+        words = sentence.split()
+        tags = [LEXICON.get(word, "O") for word in words]
+        for number, tag in enumerate(tags):
+            if tag == "I-PER" and (number == 0 or tags[number - 1] == "O"):
+                tags[number] = "B-PER"
+        corpus.append((words, tags))
+    return corpus
+
+
+@pytest.fixture(scope="session")
+def taught_model_dir(tmp_path_factory, tiny_encoder_dir, tiny_tokenizer):
+    """The tiny encoder, taught the lexicon's sentences for a second or two: sure of its tags, and right."""
+    from transformers import AutoModelForTokenClassification
+
+    from hf_xner.data.encoding import WordEncoder
+
+    torch.manual_seed(0)
+    model = AutoModelForTokenClassification.from_pretrained(
+        tiny_encoder_dir,
+        num_labels=len(TAGS),
+        id2label=dict(enumerate(TAGS)),
+        label2id={tag: index for index, tag in enumerate(TAGS)},
+    )
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    words, tags = zip(*lexicon_corpus(), strict=True)
+    windows = [one for [one] in WordEncoder(tiny_tokenizer, max_length=64).encode(words)]
+    for _ in range(60):
+        for window, names in zip(windows, tags, strict=True):
+            labels = torch.full((1, len(window.input_ids)), -100)
+            labels[0, window.positions] = torch.tensor([TAGS.index(name) for name in names])
+            model(input_ids=torch.tensor([window.input_ids]), labels=labels).loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    folder = tmp_path_factory.mktemp("taught")
+    model.config.xner = {"scheme": "iob2", "decoding": "viterbi", "temperature": 1.5}
+    model.save_pretrained(folder)
+    tiny_tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_model_dir(request, tmp_path_factory):
+    """The built-in encoder after half a minute on the built-in English corpus; kept in pytest's cache."""
+    import hf_xner
+
+    cache = getattr(request.config, "cache", None)
+    folder = tmp_path_factory.mktemp("trained") if cache is None else cache.mkdir("hf_xner_trained_1")
+    if not (folder / "run" / "student" / "config.json").exists():
+        hf_xner.train(
+            "supervised",
+            source=["sample:en"],
+            output_dir=str(folder / "run"),
+            store=str(folder / "store"),
+            epochs=2,
+            evaluate_on=["source_dev"],
+        )
+    return folder / "run" / "student"

@@ -148,7 +148,7 @@ def test_no_silent_truncation(tiny_tokenizer, lexicon_model):
         strict.tag_words([["Kiel"], words])
     assert strict.tag_words([words[:62]])[0].n_windows == 1
 
-    with pytest.raises(InputError, match="unknown on_long_input 'cut'; use one of windows, error, truncate"):
+    with pytest.raises(InputError, match="unknown on_long_input 'cut'; use one of stride, error, truncate"):
         Tagger(lexicon_model, tiny_tokenizer, on_long_input="cut")
 
 
@@ -221,7 +221,9 @@ def test_decoding_is_what_the_model_was_evaluated_with(tiny_tokenizer):
     assert Tagger(says_nothing, tiny_tokenizer).tag_words([words])[0].tags == ["B-PER", "I-LOC"]
     assert Tagger(says_viterbi, tiny_tokenizer).tag_words([words])[0].tags != ["B-PER", "I-LOC"]
     assert Tagger(says_viterbi, tiny_tokenizer, decoding="argmax").tag_words([words])[0].tags == ["B-PER", "I-LOC"]
-    with pytest.raises(InputError, match="unknown decoding 'crf'; use one of model, argmax, viterbi"):
+    with pytest.raises(InputError, match="unknown decoding 'beam'; use one of model, argmax, viterbi"):
+        Tagger(says_nothing, tiny_tokenizer, decoding="beam")
+    with pytest.raises(InputError, match="a CRF that the model has not; use one of model, argmax, viterbi"):
         Tagger(says_nothing, tiny_tokenizer, decoding="crf")
 
 
@@ -289,10 +291,11 @@ def test_a_saved_model_is_loaded_with_its_tokenizer(tiny_model_dir):
     assert len(tagged.tags) == 5
     assert tagger("Kiel.").text == "Kiel."
     assert [answer.text for answer in tagger(["Kiel.", "Bonn"])] == ["Kiel.", "Bonn"]
-    low = Tagger.from_pretrained(str(tiny_model_dir), dtype=torch.bfloat16)
-    scores = [[token.score for token in tagger.tag_words([SENTENCE])[0].tokens] for tagger in (tagger, low)]
-    assert low.bf16 and scores[0] == pytest.approx(scores[1], abs=0.05)
-    with pytest.raises(InputError, match="unknown dtype 'int3'; use float32 or bfloat16"):
+    for name in (torch.bfloat16, "bf16", "bfloat16"):
+        low = Tagger.from_pretrained(str(tiny_model_dir), dtype=name, device="cpu")
+        scores = [[token.score for token in tagger.tag_words([SENTENCE])[0].tokens] for tagger in (tagger, low)]
+        assert low.model.dtype == torch.bfloat16 and scores[0] == pytest.approx(scores[1], abs=0.05)
+    with pytest.raises(InputError, match="unknown dtype 'int3'; use fp32, bf16 or int8"):
         Tagger.from_pretrained(str(tiny_model_dir), dtype="int3")
 
 

@@ -1,0 +1,86 @@
+"""Files in and out: uploads as items to tag, answers as CSV and JSON to take away."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hf_xner.demo.limits import Limits
+from hf_xner.errors import InputError
+from hf_xner.inference.inputs import EXTENSIONS, Item, read_items
+from hf_xner.inference.outputs import jsonl
+from hf_xner.inference.results import TaggedSentence
+
+UPLOADS = (".txt", ".conll", ".jsonl")
+COLUMNS = ("input", "type", "text", "start", "end", "score")
+KEPT_SECONDS = 3600
+Answers = Sequence[tuple[Item, TaggedSentence]]
+
+
+def read_upload(path: str, name: str, limits: Limits) -> list[Item]:
+    """Read an uploaded file.
+
+    Args:
+        path: Where it lies.
+        name: What its owner calls it; its ending says what is in it, and messages name it.
+        limits: How much it may hold.
+
+    Raises:
+        InputError: Its ending is unknown, it holds too much or nothing, or a line is not what the ending says.
+    """
+    ending = Path(name).suffix.lower()
+    if ending not in UPLOADS:
+        raise InputError(f"the page takes {', '.join(UPLOADS)}", where=name, remedy="rename or convert the file")
+    limits.check_file(path, name)
+    with open(path, "rb") as stream:
+        return limits.take(read_items(stream, name, EXTENSIONS[ending]), name)
+
+
+class Downloads:
+    """A folder of files to take away, each for an hour; it goes when this object, or Python, ends."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="xner_demo_"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+    def write(self, name: str, answers: Answers) -> tuple[str, str]:
+        """Write answers as CSV (an entity a row) and as JSON (a list of what `xner predict --format jsonl` gives).
+
+        Args:
+            name: What the files are called.
+            answers: Inputs and what was found in them.
+
+        Returns:
+            The paths of both.
+        """
+        self._sweep()
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        paths = place / f"{name}.csv", place / f"{name}.json"
+        # The byte-order mark makes spreadsheets read UTF-8.
+        with open(paths[0], "w", encoding="utf-8-sig", errors="replace", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(COLUMNS)
+            writer.writerows(entity_rows(tagged for _, tagged in answers))
+        with open(paths[1], "w", encoding="utf-8", errors="replace") as stream:
+            stream.write("[\n" + ",\n".join(jsonl(item, tagged).rstrip("\n") for item, tagged in answers) + "\n]\n")
+        return str(paths[0]), str(paths[1])
+
+    def _sweep(self) -> None:
+        latest = time.time() - KEPT_SECONDS
+        for place in self.folder.iterdir():
+            if place.stat().st_mtime < latest:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def entity_rows(texts: Iterable[TaggedSentence]) -> list[tuple[int, str, str, int, int, float]]:
+    """Entities as `COLUMNS`: the number of their input (from 1), type, text, first character, end, score."""
+    return [
+        (number, entity.type, entity.text, entity.start, entity.end, round(entity.score, 6))
+        for number, tagged in enumerate(texts, start=1)
+        for entity in tagged.entities
+    ]

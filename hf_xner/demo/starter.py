@@ -1,0 +1,45 @@
+"""What the demo shows to somebody who has no run yet: a small one, trained at the first start and kept."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+from hf_xner.launch import train
+from hf_xner.systems.files import read_json
+from hf_xner.systems.run_folder import RESULTS
+from hf_xner.systems.stages import StageStore
+from hf_xner.version import __version__
+
+NAME = "built-in example"
+WARNING = (
+    "A small example, trained in half a minute at the first start, on a few thousand sentences written for this "
+    "project. It shows what the page does; as a tagger it is poor. For a run of your own: xner demo RUN"
+)
+OPTIONS = {
+    "source": ["sample:en"],
+    "target": "sample:es",
+    "variants": ["mt", "tsl"],
+    "teacher_epochs": 1.0,
+    "student_epochs": 1.0,
+    "max_target_sentences": None,
+}
+
+
+def starter_run(say: Callable[[str], None]) -> Path:
+    """Return the run folder of the small example, beside its stages in the store; trained if it is not there yet.
+
+    Args:
+        say: Told what happens if it takes a while.
+
+    Raises:
+        InputError: The store cannot be written to.
+    """
+    folder = StageStore().root / "demo" / f"example-{__version__}"
+    if read_json(folder / RESULTS) is None:
+        say("No run was given: training a small English-to-Spanish example first (about half a minute, only once).")
+        with contextlib.redirect_stdout(io.StringIO()):  # the figures are on the page
+            train("tsl", **OPTIONS, output_dir=str(folder))
+    return folder

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hf_xner.demo.choices import NO_RUN, NO_STORE, NO_TEACHER, find_choices
+from hf_xner.errors import InputError
+
+
+@pytest.fixture
+def copied_run(toy_run: Path, tmp_path: Path) -> Path:
+    """A copy of the run that a test may change; its store is that of the original."""
+    return Path(shutil.copytree(toy_run, tmp_path / "copied"))
+
+
+def test_a_run_gives_its_student_and_the_teacher_it_is_shown_beside(toy_run: Path):
+    student, teacher = find_choices([str(toy_run)])
+    assert student.name.startswith("run: tsl") and student.place == str(toy_run / "student")
+    assert list(student.teachers) == ["teacher, seed 1"] and student.no_teacher == ""
+    (place,) = student.teachers.values()
+    assert (Path(place) / "config.json").is_file() and teacher.place == place
+    assert teacher.teachers == {} and teacher.no_teacher == NO_TEACHER
+    assert "tsl" in student.about and "LOC, ORG, PER" in student.about and "F1 on" in student.about
+
+
+def test_nothing_about_a_run_names_a_place_on_this_machine(toy_run: Path):
+    for choice in find_choices([str(toy_run)]):
+        assert str(toy_run.parent) not in choice.name + choice.about + choice.no_teacher + "".join(choice.teachers)
+
+
+def test_a_teacher_that_is_gone_is_named_and_the_student_stays(copied_run: Path, toy_run: Path, tmp_path: Path):
+    store = shutil.copytree(toy_run.parent / "store", tmp_path / "store")
+    point_to_store(copied_run, store)
+    shutil.rmtree(store / "train")
+    (student,) = find_choices([str(copied_run)])
+    assert student.teachers == {} and "teacher, seed 1" in student.no_teacher
+
+
+def test_a_run_without_its_store_says_so(copied_run: Path, tmp_path: Path):
+    point_to_store(copied_run, tmp_path / "nowhere")
+    (student,) = find_choices([str(copied_run)])
+    assert student.teachers == {} and student.no_teacher == NO_STORE
+
+
+def point_to_store(run: Path, store: Path) -> None:
+    marker = json.loads((run / "run.json").read_text())
+    marker["arguments"]["store"] = str(store)
+    (run / "run.json").write_text(json.dumps(marker))
+
+
+def test_a_model_alone_has_nothing_beside_it(tiny_model_dir: Path):
+    (choice,) = find_choices([str(tiny_model_dir)], warning="Careful.")
+    assert (choice.place, choice.no_teacher, choice.warning) == (str(tiny_model_dir), NO_RUN, "Careful.")
+
+
+def test_two_of_one_name_are_told_apart(tiny_model_dir: Path, tmp_path: Path):
+    other = shutil.copytree(tiny_model_dir, tmp_path / tiny_model_dir.name)
+    choices = find_choices([str(tiny_model_dir), str(other)])
+    assert len({choice.name for choice in choices}) == 2
+
+
+@pytest.mark.parametrize("wrong", ["runs/missing", "a/b/c", "no such thing", ""])
+def test_what_is_no_model_is_refused_by_name(wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is no finished run and no tagger") as caught:
+        find_choices([wrong])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="is no finished run and no tagger"):
+        find_choices([str(tmp_path)])

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from toy import Finished
+
+from hf_xner.systems.stage_records import StageRecord
+from hf_xner.systems.teachers import Teachers, find_teachers
+
+
+def test_the_teacher_of_a_finished_run_is_found(finished: Finished):
+    teachers = find_teachers(finished.folder)
+    assert [teacher.name for teacher in teachers.found] == ["teacher, seed 1"] and not teachers.gone
+    (stage,) = finished.stages("train")
+    assert teachers.found[0].folder == stage / "model" and (stage / "model" / "config.json").is_file()
+
+
+def test_a_moved_store_is_found_where_this_machine_has_its_own(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run = Path(shutil.copytree(finished.folder, tmp_path / "run"))
+    marker = json.loads((run / "run.json").read_text())
+    marker["arguments"]["store"] = str(tmp_path / "elsewhere")
+    (run / "run.json").write_text(json.dumps(marker))
+    assert find_teachers(run) == Teachers()
+    monkeypatch.setenv("HF_XNER_STORE", str(finished.store))
+    assert [teacher.name for teacher in find_teachers(run).found] == ["teacher, seed 1"]
+
+
+class MadeRun:
+    """A run folder and a store with stages of any shape."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.store = folder / "run", folder / "store"
+        self.folder.mkdir()
+        self.stages: dict[str, dict[str, str]] = {}
+        self.write("results.json", {"student": "tsl", "seeds": [1], "sets": {"target_test": {}}})
+        self.write("run.json", {"arguments": {"store": str(self.store)}})
+
+    def write(self, name: str, content: dict) -> None:
+        (self.folder / name).write_text(json.dumps(content))
+
+    def add(self, kind: str, name: str, *, model: bool = False, **inputs: str) -> str:
+        """Add a stage; returns its key."""
+        record = StageRecord(kind, name, 1, {"corpus": "0a1b", **inputs}, {"n": name}, None, "", 0.0, False, 0, "0")
+        place = self.store / kind / record.key
+        place.mkdir(parents=True)
+        record.write(place)
+        if model:
+            (place / "model").mkdir()
+            (place / "model" / "config.json").write_text("{}")
+        self.stages[name] = {"kind": kind, "key": record.key, "path": f"{kind}/{record.key}"}
+        self.write("stages.json", self.stages)
+        return record.key
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeRun:
+    return MadeRun(tmp_path)
+
+
+def unitrans(made: MadeRun, *, student: bool = True) -> None:
+    """Theta_teach began with Theta_src; the votes bring all three models in, the soft labels only Theta_teach."""
+    source = made.add("train", "source model", model=True)
+    target = made.add("train", "target model", model=True)
+    teacher = made.add("train", "teacher", model=True, start=source)
+    labels = {
+        name: made.add("soft_labels", f"of {name}", teacher=key)
+        for name, key in zip("stk", (source, target, teacher), strict=True)
+    }
+    votes = made.add("vote", "votes", **{f"voter {name}": key for name, key in labels.items()})
+    key = made.add("distil", "student", model=True, soft_labels=labels["k"], aside=votes)
+    made.add("score", "tsl on target_test, seed 1", model=key)
+
+
+def test_the_model_behind_the_soft_labels_comes_first_and_voters_follow(made: MadeRun):
+    unitrans(made)
+    teachers = find_teachers(made.folder)
+    assert teachers.traced and not teachers.gone
+    assert [teacher.name for teacher in teachers.found][0] == "teacher"
+    assert {teacher.name for teacher in teachers.found} == {"teacher", "source model", "target model"}
+
+
+def test_what_a_teacher_began_with_is_no_teacher(made: MadeRun):
+    source = made.add("train", "source model", model=True)
+    teacher = made.add("train", "teacher", model=True, start=source)
+    parts = {f"part {number}": made.add("soft_labels", f"labels {number}", teacher=teacher) for number in range(2)}
+    mean = made.add("average", "mean", **parts)
+    made.add("calibrate", "calibration", model=made.add("distil", "student", model=True, soft_labels=mean))
+    assert [teacher.name for teacher in find_teachers(made.folder).found] == ["teacher"]
+
+
+@pytest.mark.parametrize("kind", ["train", "soft_labels"])
+def test_teachers_that_are_gone_are_named(made: MadeRun, kind: str):
+    teacher = made.add("train", "teacher", model=True)
+    labels = made.add("soft_labels", "labels", teacher=teacher)
+    made.add("calibrate", "calibration", model=made.add("distil", "student", model=True, soft_labels=labels))
+    shutil.rmtree(made.store / kind)
+    teachers = find_teachers(made.folder)
+    assert teachers.traced and not teachers.found
+    assert teachers.gone == ("teacher" if kind == "train" else "labels",)
+
+
+def test_a_tagger_trained_on_labels_has_no_teacher(made: MadeRun):
+    made.add("calibrate", "calibration", model=made.add("train", "tagger", model=True))
+    assert find_teachers(made.folder) == Teachers(traced=True)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"student": {"kind": "distil"}}'])
+def test_a_run_with_damaged_records_has_no_known_teacher(made: MadeRun, content: str):
+    unitrans(made)
+    (made.folder / "stages.json").write_text(content)
+    assert find_teachers(made.folder) == Teachers()
+
+
+def test_a_folder_that_is_no_run_has_no_known_teacher(tmp_path: Path):
+    assert find_teachers(tmp_path) == Teachers()
