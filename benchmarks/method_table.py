@@ -36,10 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     rounds = [(target, seed) for target in args.targets for seed in args.seeds]
     if args.jobs > 1:
         with ThreadPoolExecutor(args.jobs) as pool:
-            list(pool.map(lambda pair: _train(args, options, pair[0], [pair[1]], early=True), rounds))
+            list(pool.map(lambda pair: train_target(args, options, pair[0], [pair[1]], early=True), rounds))
     for target in args.targets:
-        _train(args, options, target, args.seeds, early=False)
-    results = {target: json.loads((_folder(args, target) / "results.json").read_text()) for target in args.targets}
+        train_target(args, options, target, args.seeds, early=False)
+    results = {
+        target: json.loads((target_folder(args, target) / "results.json").read_text()) for target in args.targets
+    }
     facts = machine_facts()
     print(describe_machine(facts))
     print(format_table(results))
@@ -63,17 +65,17 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_args(own), rest
 
 
-def _folder(args: argparse.Namespace, target: str) -> Path:
+def target_folder(args: argparse.Namespace, target: str) -> Path:
     return args.output / target.replace(":", "-").replace("/", "_")
 
 
-def _train(args: argparse.Namespace, options: list[str], target: str, seeds: list[int], *, early: bool) -> None:
+def train_target(args: argparse.Namespace, options: list[str], target: str, seeds: list[int], *, early: bool) -> None:
     """One `xner train`: a part (one seed) whose models go into the store, or all seeds with their scores."""
     language = parse_spec(target).config or ""
     chosen = [option.replace("{language}", language).replace("{target}", target) for option in options]
     if early:
         chosen = [option for option in chosen if option not in args.late]
-    folder = _folder(args, target)
+    folder = target_folder(args, target)
     place = folder.with_name(f"{folder.name}-part{seeds[0]}") if early else folder
     command = [sys.executable, "-m", "hf_xner.launch", args.system, "--source", *args.source, "--target", target]
     command += ["--seeds", *map(str, seeds), "--output_dir", str(place), *chosen]

@@ -116,8 +116,8 @@ class PairRound:
     readings: dict[str, Reading]
 
 
-def measure_msd(text: Dataset, source: Dataset, args: argparse.Namespace) -> list[PairRound]:
-    """Time both ways on the same blocks, in turn."""
+def measure_msd(text: Dataset, source: Dataset, args: argparse.Namespace) -> dict[str, Any]:
+    """Time both ways on the same blocks, in turn; returns what `summarise_msd` does."""
     encoder = resolve_encoder(args.encoder)
     tokenizer = load_tokenizer(encoder)
     settings = FitSettings(
@@ -155,15 +155,16 @@ def measure_msd(text: Dataset, source: Dataset, args: argparse.Namespace) -> lis
             readings = {way: ways[way](chosen) for way in names}
             lengths = material.pairs.rows.lengths[chosen[:, 0]], material.pairs.partners.lengths[chosen[:, 1]]
             rounds.append(PairRound(int(sum(part.sum() for part in lengths)), readings))
-    return rounds[1:]
+    return summarise_msd(rounds[1:], "bf16" if settings.bf16 else "fp32")
 
 
-def summarise_msd(rounds: list[PairRound]) -> dict[str, Any]:
+def summarise_msd(rounds: list[PairRound], precision: str) -> dict[str, Any]:
     """Speeds over all blocks, and how long MSD takes for one second of tsl, block by block."""
     subwords = sum(round_.subwords for round_ in rounds)
     ratios = [round_.readings[MSD].wall_s / round_.readings[TSL].wall_s for round_ in rounds]
     work = [round_.readings[MSD].processor_s / round_.readings[TSL].processor_s for round_ in rounds]
     return {
+        "precision": precision,
         "subwords": subwords,
         "subwords_per_s": {
             name: subwords / sum(round_.readings[name].wall_s for round_ in rounds) for name in (TSL, MSD)
@@ -188,7 +189,8 @@ def describe_msd(result: dict[str, Any]) -> str:
     processor = f"{result['processor_time_ratio_median']:.2f}"
     return "\n".join(
         [
-            f"students over {result['subwords']} sub-words of both languages, {len(result['blocks'])} blocks",
+            f"students over {result['subwords']} sub-words of both languages, {len(result['blocks'])} blocks, "
+            f"{result['precision']}",
             table(["student", "sub-words/s"], speeds),
             table(
                 ["time ratio", "median", "min", "max", "processor time", "at most"],

@@ -28,7 +28,7 @@ from adversarial_ways import TRANSADV, describe_transadv, measure_transadv, summ
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
 from machine import describe_machine, machine_facts, table, write_report
-from msd_ways import MSD, TSL, describe_msd, measure_msd, summarise_msd
+from msd_ways import MSD, TSL, describe_msd, measure_msd
 from papers_loop import build_features
 from training_material import TAGS, Block, choose_block, corpora_at_hand, source_of, target_text, write_rows
 from training_ways import FloorWay, PapersWay, Reading, TrainerWay, Way
@@ -83,7 +83,7 @@ def main() -> int:
                 print(f"\n{spec}, {Path(args.encoder).name}: {describe(results[spec])}", flush=True)
             if MSD in args.students:
                 source = target_text(source_of(spec), args.data_dir)
-                results[spec][MSD] = summarise_msd(measure_msd(text, source, args))
+                results[spec][MSD] = measure_msd(text, source, args)
                 print(f"\n{spec}, {Path(args.encoder).name}: {describe_msd(results[spec][MSD])}", flush=True)
             if TRANSADV in args.students:
                 source = target_text(source_of(spec), args.data_dir)

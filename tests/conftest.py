@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before anything imports huggingface_hub: the tests prove that nothing needs the Hub.
@@ -24,6 +26,16 @@ def data_dir() -> Path:
     if not (place / "corpora").is_dir():
         pytest.skip(f"no real corpora at {place}: set HF_XNER_DATA")
     return place
+
+
+@pytest.fixture(autouse=True)
+def package_log_as_it_was() -> Iterator[None]:
+    """Take away what `launch.main` adds to the package's log, which would outlive the test's stderr."""
+    package = logging.getLogger("hf_xner")
+    handlers, level = list(package.handlers), package.level
+    yield
+    package.handlers[:] = handlers
+    package.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

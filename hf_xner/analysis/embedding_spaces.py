@@ -2,10 +2,11 @@
 
     xner analyse embedding_spaces runs/augmented-es/student conll2003:en conll2002:es --output spaces-es
 
-t-SNE of 1,000 tagged words, half from either corpus: their monolingual vectors, their mapped vectors, and what the
-common encoder gives for them in their sentences. Writes embedding_spaces.csv and embedding_spaces.png/.svg, and tells
-how far the languages mix: the share of a word's ten nearest neighbours (cosine) that are words of the other language,
-0.5 where nothing tells them apart. Tags choose and colour the words, and are used for nothing else.
+t-SNE of 1,000 tagged words that have a vector, half from either corpus: their monolingual vectors, their mapped
+vectors, and what the common encoder gives for them in their sentences. Writes embedding_spaces.csv and
+embedding_spaces.png/.svg, and tells how far the languages mix: the share of a word's ten nearest neighbours (cosine)
+that are words of the other language, 0.5 where nothing tells them apart. Tags choose and colour the words, and are
+used for nothing else.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     for language, spec in (("source", arguments.source), ("target", arguments.target)):
         corpus = load_corpus(spec, data_dir=arguments.data_dir)
         data = require_split(corpus, arguments.split, spec, tags=True)
-        chosen = choose_words(data, language, arguments.words // 2, arguments.seed)
+        chosen = choose_words(data, extractor, language, arguments.words // 2, arguments.seed)
         words += chosen
         for name, vectors in read_spaces(model, extractor, data["tokens"][:], chosen).items():
             spaces[name].append(vectors)
@@ -96,11 +97,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def choose_words(data: Any, language: str, count: int, seed: int) -> list[TaggedWord]:
-    """Random words of entities, no two of them the same.
+def choose_words(data: Any, extractor: Any, language: str, count: int, seed: int) -> list[TaggedWord]:
+    """Random words of entities that have a vector, no two of them the same.
 
     Args:
         data: `tokens` and `ner_tags`.
+        extractor: Knows which words have one.
         language: "source" or "target".
         count: How many, at most.
         seed: Random seed.
@@ -118,9 +120,12 @@ def choose_words(data: Any, language: str, count: int, seed: int) -> list[Tagged
         for position, (word, tag) in enumerate(zip(sentences[sentence], tags[sentence], strict=True)):
             if tag != "O":
                 found.setdefault(word, TaggedWord(language, sentence, position, word, split_tag(tag)[1]))
-    if len(found) < 3:
-        raise InputError(f"the {language} corpus has {len(found)} words of entities", remedy="give another corpus")
-    words = list(found.values())
+    _, has_vector = extractor.look_up(list(found), language=language)
+    words = [word for word, has in zip(found.values(), has_vector, strict=True) if has]
+    if len(words) < 3:
+        raise InputError(
+            f"the {language} corpus has {len(words)} words of entities with a vector", remedy="give another corpus"
+        )
     return [words[index] for index in sorted(random.permutation(len(words))[:count].tolist())]
 
 

@@ -19,6 +19,7 @@ from hf_xner.inference.results import TaggedSentence
 UPLOADS = (".txt", ".conll", ".jsonl")
 COLUMNS = ("input", "type", "text", "start", "end", "score")
 KEPT_SECONDS = 3600
+NAME_CHARACTERS = 50  # of four bytes at most: file systems take 255 bytes
 Answers = Sequence[tuple[Item, TaggedSentence]]
 
 
@@ -59,6 +60,7 @@ class Downloads:
             The paths of both.
         """
         self._sweep()
+        name = name[:NAME_CHARACTERS]
         place = Path(tempfile.mkdtemp(dir=self.folder))
         paths = place / f"{name}.csv", place / f"{name}.json"
         # The byte-order mark makes spreadsheets read UTF-8.

@@ -17,6 +17,7 @@ from hf_xner.errors import InputError
 from hf_xner.inference.loading import GRAPH_FOLDER, GRAPHS, load_tagger
 from hf_xner.inference.onnx_export import check_graph, export_graph, require_packages
 from hf_xner.inference.onnx_model import OnnxTokenClassifier
+from hf_xner.inference.probabilities import reads_words
 from hf_xner.inference.quantisation import RECIPES, Recipe, quantise
 
 RECORD = "export.json"
@@ -49,6 +50,12 @@ def export_tagger(
     """
     require_packages()
     model, tokenizer = load_tagger(name, device="cpu", dtype="fp32", runtime="torch")
+    if reads_words(tokenizer):
+        raise InputError(
+            "a BiLSTM-CRF decodes by its CRF, which a graph of logits does not",
+            where=name,
+            remedy="distil it into an encoder (xner train augmented --distil_to ENCODER) and export that",
+        )
     folder = Path(folder)
     digest = _digest(model)
     record = _earlier(folder, digest) or {"model": {"name": Path(name).name, "sha256": digest}, "graphs": {}, "f1": {}}

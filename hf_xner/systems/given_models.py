@@ -118,8 +118,21 @@ def _folder(name: str) -> Path:
     return Path(str(cached_file(name, "config.json"))).parent
 
 
-def labels_seen(model: GivenModel, target: str, language: str | None, digest: str | None) -> str | None:
-    """What speaks for a model having been trained on labels of the target or its language, as far as it is recorded.
+@dataclass(frozen=True)
+class Seen:
+    """What speaks for a model having been trained on labels of the target or its language.
+
+    Attributes:
+        reason: A clause for a warning.
+        surely: They are the very labels of the target.
+    """
+
+    reason: str
+    surely: bool = False
+
+
+def labels_seen(model: GivenModel, target: str, language: str | None, digest: str | None) -> Seen | None:
+    """Whether a model was trained on labels of the target or its language, as far as it is recorded.
 
     Looked at are the record of the stage that made the model, the results of its run, and its card.
 
@@ -130,22 +143,22 @@ def labels_seen(model: GivenModel, target: str, language: str | None, digest: st
         digest: Digest of the target's labelled training split, where it has one.
 
     Returns:
-        A clause for a warning, or None.
+        What speaks for it, or None.
     """
     folder = Path(model.name)
     stage = read_json(folder.parent / RECORD) if folder.is_dir() else None
     if isinstance(stage, dict) and digest is not None and stage.get("inputs", {}).get("sentences") == digest:
-        return f"was trained on the labels of {target}"
+        return Seen(f"was trained on the labels of {target}", surely=True)
     results = read_json(folder.parent / RESULTS) if folder.name == STUDENT else None
     if isinstance(results, dict):
         if digest is not None and digest in results.get("data", {}).values():
-            return f"was trained on the labels of {target}"
+            return Seen(f"was trained on the labels of {target}", surely=True)
         for spec in _labelled_specs(results):
             if spec == target or (language is not None and _language(spec) == language):
-                return f"was trained on the labels of {spec}"
+                return Seen(f"was trained on the labels of {spec}", surely=spec == target)
         return None
     if language is not None and language in _card_languages(model):
-        return f"is for {language} by its card, and may have been trained on labels of it"
+        return Seen(f"is for {language} by its card, and may have been trained on labels of it")
     return None
 
 

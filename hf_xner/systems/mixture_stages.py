@@ -43,6 +43,7 @@ MIXTURE_VERSION = 1
 SCORE_MIXTURE_VERSION = 1
 LEVELS = ("language", "sentence")
 WEIGHTS_JSON, WEIGHTS_NPY = "weights.json", "weights.npy"
+TARGET_TEXT = "target text"  # beside the short names of teachers, which have no spaces
 BATCH = 1024  # sentence vectors scored together
 ONE_SIDED = 0.99  # a sentence that gives one language more than this has made a choice, not a mixture
 
@@ -209,7 +210,7 @@ def weigh_languages(
         heat = {row: _weigh(model, vectors.read(), temperature)[1] for row, vectors in similarity.languages.items()}
         weights, facts = _weigh(model, text.read(), temperature)
         np.save(folder / WEIGHTS_NPY, weights.astype(np.float32))
-        heat |= {"target": facts}
+        heat |= {TARGET_TEXT: facts}
         content = {
             "alpha": dict(zip(names, facts["alpha"], strict=True)),
             "tau": facts["tau"],

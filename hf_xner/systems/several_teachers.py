@@ -17,8 +17,9 @@ from hf_xner.data.mixtures import MixedTags, align_tags
 from hf_xner.data.specs import parse_spec
 from hf_xner.errors import InputError
 from hf_xner.labels import entity_types
-from hf_xner.systems.given_models import GivenModel, labels_seen
+from hf_xner.systems.given_models import GivenModel, Seen, labels_seen
 from hf_xner.systems.mixture_stages import (
+    TARGET_TEXT,
     Mixture,
     Similarity,
     Weights,
@@ -101,7 +102,7 @@ def short_names(specs: Sequence[str]) -> list[str]:
     for spec in specs:
         path = Path(spec.partition("?")[0])
         name = _language(spec) or (
-            path.parent.name if path.name == STUDENT else path.stem if path.suffix else path.name
+            path.parent.name if path.name == STUDENT else path.stem if path.suffix[1:].isalpha() else path.name
         )
         name = re.sub(r"[^\w.-]+", "-", name).strip("-") or "teacher"
         names.append(name if name not in names else f"{name}-{len(names) + 1}")
@@ -139,15 +140,17 @@ def warn_of_seen_labels(space: Workspace, origins: Sequence[Origin]) -> None:
     train = space.corpus(target)["train"]
     digest = space.labelled(target, "train").digest if "ner_tags" in train.column_names else None
     for origin in origins:
-        reason = None
+        seen = None
         if origin.given is not None:
-            reason = labels_seen(origin.given, target, language, digest)
+            seen = labels_seen(origin.given, target, language, digest)
         elif language is not None and parse_spec(origin.source).language == language:
-            reason = f"is trained on labels of {origin.source}"
-        if reason is None:
+            seen = Seen(f"is trained on labels of {origin.source}")
+        if seen is None:
             continue
-        what = f"the teacher {origin.name} {reason}: what it teaches is then no zero-resource result"
+        what = f"the teacher {origin.name} {seen.reason}: what it teaches is then no zero-resource result"
         space.facts.setdefault("warnings", []).append(what)
+        if seen.surely:
+            space.facts["target_labels_used"] = True
         if space.processes.rank == 0:
             logger.warning(what)
 
@@ -271,7 +274,7 @@ class SeveralTeachers:
             self.space,
             name,
             self._similarity(measure),
-            self._vectors("target", self.text),
+            self._vectors(TARGET_TEXT, self.text),
             temperature=self.arguments.similarity_temperature,
             level=self.arguments.weight_level,
         )

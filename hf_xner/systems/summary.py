@@ -36,6 +36,11 @@ def summarise_run(folder: Path, *, sentences: int = 5) -> str:
         examples = tagged_examples(place / "tagger.conll", sentences)
         title = f"{place.name.removeprefix(PREDICTIONS)}, as tagged by {results['student']}:"
         parts.append("\n".join([title, *(f"  {line}" for line in examples)]))
+    for measure, seeds in results.get("language_weights", {}).items():
+        for seed, facts in seeds.items():
+            shares = ", ".join(f"{name} {value:.3f}" for name, value in facts["alpha"].items())
+            parts.append(f"Weights of the sources by {measure}, {seed}: {shares}")
+    parts += [f"Warning: {warning}" for warning in results.get("warnings", [])]
     student = folder / STUDENT
     if not student.exists():  # only mixtures of models were scored
         return "\n\n".join(parts)

@@ -81,8 +81,9 @@ class _Trail:
 
     def __init__(self, stores: Sequence[Path], stages: Mapping[str, Mapping[str, str]]) -> None:
         self._stores = stores
-        self._stages = stages
-        self._names = {stage["key"]: name for name, stage in stages.items()}
+        whole = ((name, stage) for name, stage in stages.items() if isinstance(stage, dict))
+        self._stages = {name: stage for name, stage in whole if {"key", "path"} <= stage.keys()}
+        self._names = {stage["key"]: name for name, stage in self._stages.items()}
 
     def student(self, results: Mapping[str, Any]) -> StageRecord | None:
         """The record of the stage that made the student: those that looked at it name its key."""

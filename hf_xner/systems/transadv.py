@@ -26,6 +26,9 @@ Variants, by the rows of the paper's tables:
                       target text that is most language-independent; a student distilled from src on it
     tladv             its teacher as it is (mBERT-TLADV)
 
+AdvPicker's program trains one teacher for three targets and distils from an ensemble of seeds; here each target and
+each seed has its own.
+
 `--variants all` is the whole table. Words are translated by mapped vectors (`--mapping`, or `--source_vectors` and
 `--target_vectors`), a dictionary, a translation model (`--strategy phrase` and `word_phrase` for the other bars of
 Figure 4), or beforehand (`--translated`).

@@ -116,7 +116,7 @@ def read_history(path: str | Path) -> list[dict[str, Any]]:
 
 
 def plot_history(jsonl_path: str | Path, png_path: str | Path) -> None:
-    """Plot the loss and its parts over the steps, and below them the evaluation scores if there are any.
+    """Plot the loss and its parts over the steps, below them accuracies (of discriminators) and evaluation scores.
 
     Args:
         jsonl_path: What `HistoryWriter` wrote.
@@ -128,7 +128,11 @@ def plot_history(jsonl_path: str | Path, png_path: str | Path) -> None:
     records = read_history(jsonl_path)
     losses = sorted({name for record in records for name in record if name == "loss" or name.startswith("loss_")})
     scores = sorted({name for record in records for name in record if name.startswith("eval_") and "f1" in name})
-    panels = [(losses, "loss per word"), (scores, "F1")] if scores else [(losses, "loss per word")]
+    accuracies = sorted({name for record in records for name in record if name.endswith("_accuracy")})
+    panels = [
+        (losses, "loss per word"),
+        *((names, what) for names, what in ((accuracies, "accuracy"), (scores, "F1")) if names),
+    ]
     figure = Figure(figsize=(7, 3.5 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (names, label) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):

@@ -48,21 +48,29 @@ def test_mixing_counts_neighbours_of_the_other_language():
     assert mixing(chance.standard_normal((60, 4)), languages) == pytest.approx(0.5, abs=0.1)
 
 
-def test_words_of_entities_are_chosen_once_each():
+def test_words_of_entities_with_a_vector_are_chosen_once_each(parts):
+    _, extractor, _ = parts
     data = load_corpus("sample:es")["test"]
     names = data.features["ner_tags"].feature.names
-    words = choose_words(data, "target", 50, seed=1)
+    words = choose_words(data, extractor, "target", 50, seed=1)
     assert len(words) == 50 == len({word.word for word in words})
     for word in words:
         assert data[word.sentence]["tokens"][word.position] == word.word
         assert names[data[word.sentence]["ner_tags"][word.position]].endswith(word.type) and word.type
-    assert words == choose_words(data, "target", 50, seed=1) != choose_words(data, "target", 50, seed=2)
+    few = WordTable([words[0].word, words[1].word, words[2].word], np.ones((3, 6)))
+    poor = WordFeatureExtractor(word_size=6, tables={"target": few})
+    assert {word.word for word in choose_words(data, poor, "target", 50, seed=0)} == set(few.words)
+    assert (
+        words
+        == choose_words(data, extractor, "target", 50, seed=1)
+        != choose_words(data, extractor, "target", 50, seed=2)
+    )
 
 
 def test_each_space_holds_what_it_says(parts):
     model, extractor, turn = parts
     data = load_corpus("sample:en")["test"]
-    words = choose_words(data, "source", 7, seed=0)
+    words = choose_words(data, extractor, "source", 7, seed=0)
     spaces = read_spaces(model, extractor, data["tokens"][:], words)
     table = extractor.tables["source"]
     mapped = table.vectors[[table.index[word.word] for word in words]]

@@ -186,10 +186,10 @@ def test_words_follow_the_corpora(data_dir):
 )
 def test_very_long_runs_take_linear_time(run):
     text = run * (200_000 // len(run))
-    begin = time.perf_counter()
+    begin = time.process_time()  # other work on the machine must not count
     for sentence in split_sentences(text + "B"):
         split_words(sentence.text)
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
 
 
 def test_a_text_comes_apart_into_sentences_of_words_with_their_places():

@@ -98,6 +98,11 @@ def test_downloads_hold_what_was_found(tmp_path: Path):
         assert all(record["text"][one["start"] : one["end"]] == one["text"] for one in record["entities"])
 
 
+def test_a_file_with_a_long_name_can_be_taken_away():
+    downloads = Downloads()
+    assert all(Path(path).is_file() for path in downloads.write("😀" * 62, []))
+
+
 def test_downloads_go_after_an_hour_and_with_their_folder():
     downloads = Downloads()
     old, _ = downloads.write("old", [])

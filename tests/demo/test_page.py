@@ -61,7 +61,7 @@ class Visitor:
         self.page, self.url = page, url
         self.requests: list[str] = []
         self.problems: list[str] = []
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on(

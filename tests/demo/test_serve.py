@@ -14,6 +14,8 @@ import pytest
 
 from hf_xner.cli import main
 
+from .fixtures import name_service
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -61,7 +63,7 @@ def test_the_command_serves_a_run_until_it_is_interrupted(toy_run: Path):
         answer = client.predict("John visited Kiel .", "", "teacher, seed 1", api_name="/tag")
         assert answer["text"] == "John visited Kiel ." and "differences" in answer
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,33 @@ def test_a_port_that_is_taken_is_told(tiny_model_dir: Path, capsys: pytest.Captu
         port = taken.getsockname()[1]
         assert main(["demo", str(tiny_model_dir), "--port", str(port)]) == 2
     assert "give another --port" in capsys.readouterr().err
+
+
+def test_starting_and_answering_reaches_no_other_machine(monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("gradio")
+    from gradio_client import Client
+
+    from hf_xner.demo.serve import start
+
+    reached: list[str] = []
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def noted_connect(self: socket.socket, address: object) -> object:
+        reached.append(str(address[0] if isinstance(address, tuple) else "a file"))
+        return connect(self, address)  # type: ignore[arg-type]
+
+    def noted_look_up(host: object, *rest: object, **more: object) -> object:
+        reached.append(str(host))
+        return look_up(host, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", noted_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", noted_look_up)
+    monkeypatch.delenv("GRADIO_ANALYTICS_ENABLED", raising=False)
+    page = start(name_service())
+    answer = Client(page.local_url, verbose=False).predict("Kiel", api_name="/tag")
+    page.close(verbose=False)
+    assert answer["entities"] and "127.0.0.1" in reached
+    assert set(reached) <= {"127.0.0.1", "localhost", "a file"}
 
 
 def test_without_gradio_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):

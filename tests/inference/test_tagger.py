@@ -150,6 +150,27 @@ def test_no_silent_truncation(tiny_tokenizer, lexicon_model):
 
     with pytest.raises(InputError, match="unknown on_long_input 'cut'; use one of stride, error, truncate"):
         Tagger(lexicon_model, tiny_tokenizer, on_long_input="cut")
+    assert Tagger(lexicon_model, tiny_tokenizer).on_long_input == "stride"
+    assert Tagger(lexicon_model, tiny_tokenizer, on_long_input="windows").on_long_input == "stride"
+
+
+def test_results_say_how_long_the_input_was(tiny_tokenizer, lexicon_model):
+    """4: in words, in the sub-words that the model's limit counts, and in windows."""
+    words = ["Kiel", "abc", *["the"] * 80]
+    [tagged] = Tagger(lexicon_model, tiny_tokenizer).tag_words([words])
+    assert (tagged.n_tokens, tagged.n_subwords, tagged.truncated) == (
+        82,
+        len(tiny_tokenizer.tokenize(" ".join(words))),
+        False,
+    )
+    record = tagged.to_dict()
+    assert {name: record[name] for name in ("n_tokens", "n_windows", "truncated")} == {
+        "n_tokens": 82,
+        "n_windows": 2,
+        "truncated": False,
+    }
+    [cut] = Tagger(lexicon_model, tiny_tokenizer, on_long_input="truncate").tag_words([words])
+    assert (cut.n_tokens, cut.n_subwords, cut.truncated) == (82, tagged.n_subwords, True)
 
 
 @pytest.mark.parametrize("position", range(30, 130, 7))
@@ -165,9 +186,17 @@ def test_entity_on_a_window_seam(tiny_tokenizer, position, overlap):
 
 
 def test_overlap_is_checked_against_the_real_window(tiny_tokenizer, lexicon_model):
-    """5"""
+    """5: special tokens take part of a window, and more than half of it cannot be shared; nothing is adjusted."""
     with pytest.raises(InputError, match="windows of 10 sub-words with an overlap of 8 leave no room"):
         Tagger(lexicon_model, tiny_tokenizer, max_length=10, overlap=8)
+    with pytest.raises(
+        InputError, match=r"an overlap of 5 .* windows hold 8 beside .*; give 0 to 4 \(half a window\)"
+    ):
+        Tagger(lexicon_model, tiny_tokenizer, max_length=10, overlap=5)
+    with pytest.raises(InputError, match="an overlap of -1 sub-words"):
+        Tagger(lexicon_model, tiny_tokenizer, overlap=-1)
+    assert Tagger(lexicon_model, tiny_tokenizer, max_length=10, overlap=4).overlap == 4
+    assert Tagger(lexicon_model, tiny_tokenizer, overlap=0).overlap == 0
 
 
 def test_scores_can_be_thresholded(tiny_tokenizer):
@@ -190,6 +219,9 @@ def test_scores_can_be_thresholded(tiny_tokenizer):
     thresholds = np.linspace(0, 1, 11)
     counts = [len(tagger.tag_words([SENTENCE], threshold=threshold)[0].entities) for threshold in thresholds]
     assert counts == sorted(counts, reverse=True) and (counts[0], counts[-1]) == (2, 0)
+    for threshold in (-0.1, 1.5, float("nan")):
+        with pytest.raises(InputError, match="a threshold of .*; give a number between 0 and 1"):
+            tagger.tag_words([SENTENCE], threshold=threshold)
 
 
 def test_temperature_calibrates_scores_and_changes_no_tag(tiny_tokenizer):
@@ -241,6 +273,17 @@ def test_sentences_of_like_length_share_a_batch(tiny_tokenizer, lexicon_model):
     assert lexicon_model.rows_seen == sorted(lexicon_model.rows_seen, reverse=True)
 
 
+def test_equal_sentences_are_read_once(tiny_tokenizer, lexicon_model):
+    tagger = Tagger(lexicon_model, tiny_tokenizer)
+    sentences = [["Kiel", "."], ["the", "bank"], ["Kiel", "."]] * 5
+    answers = tagger.tag_words(sentences)
+    assert sorted(lexicon_model.rows_seen) == [4, 4]
+    assert [tagged.text for tagged in answers] == [" ".join(words) for words in sentences]
+    assert [tagged.tags for tagged in answers[:2]] == [["B-LOC", "O"], ["O", "O"]]
+    # The same characters in other words are another sentence.
+    assert [tagged.tags for tagged in tagger.tag_words([["Kiel ."], ["Kiel", "."]])] == [["B-LOC"], ["B-LOC", "O"]]
+
+
 def test_streams_answer_an_endless_input(tagger):
     texts = (f"Kiel {index}." for index in itertools.count())
     answers = tagger.stream_text(texts, chunk=8)
@@ -270,6 +313,35 @@ def test_two_hundred_pages_in_one_call(tagger):
     assert time.perf_counter() - begin < 30
     assert len(tagged.entities) == 2 * 60 * 200
     assert all(text[entity.start : entity.end] == entity.text for entity in tagged.entities)
+
+
+def test_a_book_is_tagged_sentence_by_sentence_with_offsets_in_the_whole(tagger):
+    text = "Angela Merkel visited Kiel. John in Bonn!\n\nThe bank. " * 50
+    whole = tagger.tag_text(text)
+    parts = list(tagger.stream_sentences(text, chunk=7))
+    assert len(parts) == len(whole.sentences) == 150
+    assert [token for part in parts for token in part.tokens] == whole.tokens
+    places = [(entity.start, entity.end) for part in parts for entity in part.entities]
+    assert places == [(entity.start, entity.end) for entity in whole.entities]
+    assert all(part.text is text for part in parts)
+    assert not any(part.entities for part in tagger.stream_sentences(text, threshold=0.95))
+    assert list(tagger.stream_sentences(" \n")) == []
+    with pytest.raises(InputError, match="expected a text"):
+        next(tagger.stream_sentences([text]))
+
+
+def test_memory_of_a_book_read_sentence_by_sentence_is_flat(tagger):
+    def peak(pages: int) -> int:
+        text = "Angela Merkel visited Kiel and the bank in Bonn.\n" * 40 * pages
+        tracemalloc.start()
+        for _ in tagger.stream_sentences(text, chunk=64):
+            pass
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    peak(2)
+    assert peak(100) < 1.3 * peak(10)
 
 
 def test_memory_of_a_stream_is_flat(tagger):
@@ -314,6 +386,39 @@ def test_a_folder_that_is_no_tagger_gives_one_clear_line(tiny_model_dir, tmp_pat
         Tagger.from_pretrained(str(nameless))
     with pytest.raises(InputError, match="nowhere: no .* could be loaded"):
         Tagger.from_pretrained(str(tmp_path / "nowhere"))
+
+
+def test_a_device_that_is_not_here_gives_one_clear_line(tiny_model_dir):
+    for device in ("cuda:99", "abacus"):
+        with pytest.raises(InputError, match=f"no device '{device}' here .*; use cpu, or leave the device out"):
+            Tagger.from_pretrained(str(tiny_model_dir), device=device)
+
+
+def test_loading_needs_no_network_and_no_patience(tiny_model_dir):
+    """10: a local model loads though the Hub cannot be reached; an unknown name is refused at once, not retried."""
+    begin = time.perf_counter()
+    Tagger.from_pretrained(str(tiny_model_dir), device="cpu")
+    with pytest.raises(InputError, match="nobody/nothing: no .* could be loaded"):
+        Tagger.from_pretrained("nobody/nothing")
+    assert time.perf_counter() - begin < 20
+
+
+@pytest.mark.slow
+def test_a_million_sentences_stream_in_flat_memory(tagger):
+    """Resident memory after the first tenth is that at the end."""
+    from pathlib import Path
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    sentences = (["Angela", "Merkel", "visited", "Kiel", str(number)] for number in range(1_000_000))
+    early = entities_found = 0
+    for number, tagged in enumerate(tagger.stream_words(sentences), start=1):
+        entities_found += len(tagged.entities)
+        if number == 100_000:
+            early = resident()
+    assert (number, entities_found) == (1_000_000, 2_000_000)
+    assert resident() < early + 30e6
 
 
 def test_batch_and_labels_are_checked(tiny_tokenizer, lexicon_model):

@@ -210,3 +210,11 @@ def test_the_whole_vector_file_helps_with_words_that_the_model_lacks(
     write_vectors(WordVectors(["Bonn"], vectors[:1, :4]), tmp_path / "narrow.vec")
     with pytest.raises(InputError, match="narrow.vec: expected vectors of 6 components"):
         load_tagger(str(folder), vectors=tmp_path / "narrow.vec")
+
+
+def test_an_export_to_onnx_is_refused_with_what_to_do_instead(folder, tmp_path):
+    pytest.importorskip("onnxruntime")
+    from hf_xner.inference.export import export_tagger
+
+    with pytest.raises(InputError, match="decodes by its CRF.*--distil_to ENCODER"):
+        export_tagger(str(folder), tmp_path / "graph")

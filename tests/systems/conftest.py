@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,13 +35,3 @@ def finished(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Finished:
         seeds=[1],
     )
     return Finished(options, folder / "run", folder / "store", train("tsl", **options))
-
-
-@pytest.fixture
-def quiet_log() -> Iterator[None]:
-    """Take away what `launch.main` adds to the package's log, which would outlive the test's stderr."""
-    package = logging.getLogger("hf_xner")
-    handlers, level = list(package.handlers), package.level
-    yield
-    package.handlers[:] = handlers
-    package.setLevel(level)

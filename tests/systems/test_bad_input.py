@@ -16,7 +16,6 @@ from toy import TARGET, TARGET_WORDS, Toy, command_line, make_sentences, subproc
 from hf_xner import launch
 from hf_xner.systems import tsl
 
-pytestmark = pytest.mark.usefixtures("quiet_log")
 Case = Callable[[Toy, Path], dict[str, Any]]
 
 

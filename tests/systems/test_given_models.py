@@ -21,7 +21,7 @@ from hf_xner.inference.loading import load_tagger
 from hf_xner.inference.probabilities import word_probabilities
 from hf_xner.inference.tagger import Tagger
 from hf_xner.launch import train
-from hf_xner.systems.given_models import given_model, labels_seen
+from hf_xner.systems.given_models import Seen, given_model, labels_seen
 from hf_xner.systems.several_teachers import short_names
 
 TAGS = ["I-PER", "O", "B-ORG", "I-ORG", "B-LOC", "B-PER", "I-LOC"]
@@ -286,6 +286,7 @@ def test_a_teacher_that_saw_the_targets_labels_is_told(finished: Finished, toy: 
         results = train("tsl", **chosen)
     (warning,) = results["warnings"]
     assert "the teacher model was trained on the labels of source" in warning, "no path of this machine"
+    assert results["target_labels_used"] is True
     assert f"was trained on the labels of {toy.source}: " in caplog.text and "no zero-resource result" in caplog.text
 
 
@@ -294,7 +295,7 @@ def test_what_is_recorded_of_a_models_labels(finished: Finished, other: Path, to
     assert student.name == str(finished.folder / "student"), "a run means its student"
     assert labels_seen(student, str(toy.target), "es", "a digest") is None
     known = next(digest for name, digest in finished.results["data"].items() if name.endswith("source train"))
-    assert "was trained on the labels of here" in str(labels_seen(student, "here", None, known))
+    assert labels_seen(student, "here", None, known) == Seen("was trained on the labels of here", surely=True)
 
     run = tmp_path / "run"
     shutil.copytree(other, run / "student")
@@ -308,7 +309,8 @@ def test_what_is_recorded_of_a_models_labels(finished: Finished, other: Path, to
         ),
     ):
         (run / "results.json").write_text(json.dumps(facts))
-        assert labels_seen(given_model(str(run), load=False), "sample:es", "es", None) == clause
+        found = labels_seen(given_model(str(run), load=False), "sample:es", "es", None)
+        assert found == (None if clause is None else Seen(clause))
 
     carded = tmp_path / "carded"
     shutil.copytree(other, carded)

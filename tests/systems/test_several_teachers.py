@@ -158,7 +158,7 @@ def test_alpha_is_the_mean_of_the_sentences_weights_at_tau(several: Finished):
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(rows.mean(axis=0), list(facts["alpha"].values()), atol=1e-6)
     assert facts["temperature"] == "variance" and facts["tau"] > 0
-    assert list(facts["heat_map"]) == ["en", "nl", "target"]
+    assert list(facts["heat_map"]) == ["en", "nl", "target text"]
     own = [facts["heat_map"][name]["alpha"][number] for number, name in enumerate(("en", "nl"))]
     assert min(own) > 0.5, "each source's sentences are most like itself"
 

@@ -43,13 +43,13 @@ class MadeRun:
     def write(self, name: str, content: dict) -> None:
         (self.folder / name).write_text(json.dumps(content))
 
-    def add(self, kind: str, name: str, *, model: bool = False, **inputs: str) -> str:
+    def add(self, kind: str, name: str, *, tagger: bool = False, **inputs: str) -> str:
         """Add a stage; returns its key."""
         record = StageRecord(kind, name, 1, {"corpus": "0a1b", **inputs}, {"n": name}, None, "", 0.0, False, 0, "0")
         place = self.store / kind / record.key
         place.mkdir(parents=True)
         record.write(place)
-        if model:
+        if tagger:
             (place / "model").mkdir()
             (place / "model" / "config.json").write_text("{}")
         self.stages[name] = {"kind": kind, "key": record.key, "path": f"{kind}/{record.key}"}
@@ -64,15 +64,15 @@ def made(tmp_path: Path) -> MadeRun:
 
 def unitrans(made: MadeRun, *, student: bool = True) -> None:
     """Theta_teach began with Theta_src; the votes bring all three models in, the soft labels only Theta_teach."""
-    source = made.add("train", "source model", model=True)
-    target = made.add("train", "target model", model=True)
-    teacher = made.add("train", "teacher", model=True, start=source)
+    source = made.add("train", "source model", tagger=True)
+    target = made.add("train", "target model", tagger=True)
+    teacher = made.add("train", "teacher", tagger=True, start=source)
     labels = {
         name: made.add("soft_labels", f"of {name}", teacher=key)
         for name, key in zip("stk", (source, target, teacher), strict=True)
     }
     votes = made.add("vote", "votes", **{f"voter {name}": key for name, key in labels.items()})
-    key = made.add("distil", "student", model=True, soft_labels=labels["k"], aside=votes)
+    key = made.add("distil", "student", tagger=True, soft_labels=labels["k"], aside=votes)
     made.add("score", "tsl on target_test, seed 1", model=key)
 
 
@@ -85,19 +85,19 @@ def test_the_model_behind_the_soft_labels_comes_first_and_voters_follow(made: Ma
 
 
 def test_what_a_teacher_began_with_is_no_teacher(made: MadeRun):
-    source = made.add("train", "source model", model=True)
-    teacher = made.add("train", "teacher", model=True, start=source)
+    source = made.add("train", "source model", tagger=True)
+    teacher = made.add("train", "teacher", tagger=True, start=source)
     parts = {f"part {number}": made.add("soft_labels", f"labels {number}", teacher=teacher) for number in range(2)}
     mean = made.add("average", "mean", **parts)
-    made.add("calibrate", "calibration", model=made.add("distil", "student", model=True, soft_labels=mean))
+    made.add("calibrate", "calibration", model=made.add("distil", "student", tagger=True, soft_labels=mean))
     assert [teacher.name for teacher in find_teachers(made.folder).found] == ["teacher"]
 
 
 @pytest.mark.parametrize("kind", ["train", "soft_labels"])
 def test_teachers_that_are_gone_are_named(made: MadeRun, kind: str):
-    teacher = made.add("train", "teacher", model=True)
+    teacher = made.add("train", "teacher", tagger=True)
     labels = made.add("soft_labels", "labels", teacher=teacher)
-    made.add("calibrate", "calibration", model=made.add("distil", "student", model=True, soft_labels=labels))
+    made.add("calibrate", "calibration", model=made.add("distil", "student", tagger=True, soft_labels=labels))
     shutil.rmtree(made.store / kind)
     teachers = find_teachers(made.folder)
     assert teachers.traced and not teachers.found
@@ -105,7 +105,7 @@ def test_teachers_that_are_gone_are_named(made: MadeRun, kind: str):
 
 
 def test_a_tagger_trained_on_labels_has_no_teacher(made: MadeRun):
-    made.add("calibrate", "calibration", model=made.add("train", "tagger", model=True))
+    made.add("calibrate", "calibration", model=made.add("train", "tagger", tagger=True))
     assert find_teachers(made.folder) == Teachers(traced=True)
 
 

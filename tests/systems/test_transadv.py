@@ -423,6 +423,21 @@ def test_a_given_translation_may_name_its_tags_in_another_order(table: Finished,
     assert found == {"O", "B-LOC", "B-PER", "I-PER"}
 
 
+def test_translations_by_phrases_may_have_other_lengths(toy: Toy, small, tmp_path: Path):
+    """As the phrase strategies of Figure 4 give them: entities are swapped span by span."""
+    lines = (toy.source / "train.conll").read_text().splitlines()
+    longer = [f"{line}\nfa I-LOC" if line == "Kiel B-LOC" else line for line in lines]
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "train.conll").write_text("\n".join(longer) + "\n")
+    options = small(tmp_path / "run", tmp_path / "store", variants=["context"], translated=str(tmp_path / "given"))
+    del options["dictionary"]
+    assert train("transadv", **options)["student"] == "context"
+    (folder,) = stage_folders(tmp_path / "store", "code_switch")
+    for part, wanted in (("source_switched", True), ("translated_switched", False)):
+        words = [word for tokens in load_from_disk(str(folder / part))["tokens"] for word in tokens]
+        assert ("fa" in words) == wanted and "Kiel" in words
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

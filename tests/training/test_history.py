@@ -114,3 +114,18 @@ def test_plot_shows_the_parts_of_the_loss(tmp_path: Path, monkeypatch: pytest.Mo
 def test_plot_of_an_empty_history_is_a_picture_too(tmp_path: Path):
     plot_history(tmp_path / "absent.jsonl", tmp_path / "h.png")
     assert (tmp_path / "h.png").exists()
+
+
+def test_accuracies_have_a_panel_of_their_own(tmp_path: Path):
+    from unittest import mock
+
+    lines = [
+        {"step": step, "seconds": 1.0, "loss": 1.0, "language_accuracy": 0.5 + step / 100, "eval_f1": 0.1}
+        for step in (1, 2)
+    ]
+    (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with mock.patch("matplotlib.figure.Figure.savefig", autospec=True) as saved:
+        plot_history(tmp_path / "history.jsonl", tmp_path / "history.png")
+    (figure, _), _ = saved.call_args
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss per word", "accuracy", "F1"]
+    assert figure.axes[1].lines[0].get_ydata().tolist() == [0.51, 0.52]

@@ -298,7 +298,7 @@ def test_separable_languages_are_told_apart_and_the_generator_hides_them(make_tr
 
 @pytest.mark.slow
 def test_at_the_published_rate_the_generator_hides_nothing_here(make_trainer):
-    """6e-7 over some hundred steps moves the encoder too little; AdvPicker takes it for thousands of steps of mBERT."""
+    """6e-7 over some hundred steps moves the encoder too little; published are thousands of steps of mBERT."""
     published, trainer = language_accuracies(make_trainer, 6e-7)
     assert np.mean(published) > 0.95 and held_out(trainer) > 0.95
 
