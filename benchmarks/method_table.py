@@ -5,7 +5,13 @@
 
 Options after `--` go to `xner train`; `{language}` and `{target}` in them stand for the target's. Everything trained
 lies in the stage store, so that a killed table goes on where it was, and a second table reuses what it shares with the
-first. `--late VARIANT` names variants that need the models of all seeds (ensembles): they wait for the last pass.
+first. A source that is also among the targets is left out where it is the target, so that
+
+    python benchmarks/method_table.py tsl --source conll2003:en conll2002:es conll2002:nl --targets conll2002:es \\
+        conll2002:nl --output runs/tables/tsl-multi -- --variants all
+
+transfers to each language from the others. `--late VARIANT` names variants that need the models of all seeds
+(ensembles): they wait for the last pass.
 """
 
 from __future__ import annotations
@@ -46,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(describe_machine(facts))
     print(format_table(results))
     print()
-    print(format_gaps(results))
+    print("\n\n".join(filter(None, (format_gaps(results), format_weights(results)))))
     report = {"machine": facts, "system": args.system, "options": options, "seconds": time.monotonic() - started}
     write_report(args.output / "table.json", report | {"results": results})
     return 0
@@ -77,7 +83,8 @@ def train_target(args: argparse.Namespace, options: list[str], target: str, seed
         chosen = [option for option in chosen if option not in args.late]
     folder = target_folder(args, target)
     place = folder.with_name(f"{folder.name}-part{seeds[0]}") if early else folder
-    command = [sys.executable, "-m", "hf_xner.launch", args.system, "--source", *args.source, "--target", target]
+    sources = [source for source in args.source if source != target]
+    command = [sys.executable, "-m", "hf_xner.launch", args.system, "--source", *sources, "--target", target]
     command += ["--seeds", *map(str, seeds), "--output_dir", str(place), *chosen]
     threads = max(1, (os.cpu_count() or 1) // args.jobs)
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
@@ -88,20 +95,33 @@ def format_table(results: dict[str, Any], set_name: str = "target_test") -> str:
     """Variants by targets: plain and tagger F1, mean and SD over seeds, in points."""
     header = ["variant", *(f"{target} {kind}" for target in results for kind in KINDS)]
     rows = []
-    for variant in next(iter(results.values()))["variants"]:
-        scores = [result["variants"][variant][set_name] for result in results.values()]
-        rows.append([variant, *(_cell(score[kind]["f1"]) for score in scores for kind in KINDS)])
+    for variant in dict.fromkeys(name for result in results.values() for name in result["variants"]):
+        scores = [result["variants"].get(variant, {}).get(set_name) for result in results.values()]
+        # What is made of one source of several is not made for every target.
+        rows.append([variant, *("" if score is None else _cell(score[k]["f1"]) for score in scores for k in KINDS)])
     return table(header, rows)
+
+
+def format_weights(results: dict[str, Any]) -> str:
+    """Weights of the sources, mean over seeds, for each target and similarity; empty where there are none."""
+    rows = []
+    for target, result in results.items():
+        for measure, seeds in result.get("language_weights", {}).items():
+            alphas = [facts["alpha"] for facts in seeds.values()]
+            means = {name: sum(alpha[name] for alpha in alphas) / len(alphas) for name in alphas[0]}
+            rows.append([target, measure, ", ".join(f"{name} {value:.3f}" for name, value in means.items())])
+    return table(["target", "similarity", "weights"], rows) if rows else ""
 
 
 def format_gaps(results: dict[str, Any], set_name: str = "target_test") -> str:
     """Differences with the 95 % interval of the paired t-test over seeds (of sentences where there is one seed)."""
     header = ["difference", *(f"{target} {kind}" for target in results for kind in KINDS)]
     rows: dict[str, list[str]] = {}
-    for result in results.values():
+    for number, result in enumerate(results.values()):
         for gap in (gap for gap in result["differences"] if gap["set"] == set_name):
-            row = rows.setdefault(f"{gap['first']} - {gap['second']}", [])
-            row += [_interval(gap.get("over_seeds")), _interval(gap.get("over_seeds_tagger"))]
+            row = rows.setdefault(f"{gap['first']} - {gap['second']}", [""] * (len(header) - 1))
+            tests = (gap.get("over_seeds"), gap.get("over_seeds_tagger"))
+            row[2 * number : 2 * number + 2] = map(_interval, tests)
     return table(header, [[name, *cells] for name, cells in rows.items()])
 
 

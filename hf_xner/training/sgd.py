@@ -7,6 +7,7 @@ goes on from its last checkpoint and ends with the weights of an undisturbed run
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
+from hf_xner.errors import InputError
 from hf_xner.training.history import HISTORY, add_record, keep_records_until
 
 CHECKPOINT = "checkpoint.pt"
@@ -150,6 +152,9 @@ class SgdTraining:
 
         Returns:
             The score of the weights, None without evaluation.
+
+        Raises:
+            InputError: The loss is not finite.
         """
         torch.manual_seed(self.settings.seed)
         self._restore()
@@ -206,6 +211,12 @@ class SgdTraining:
     def _log_losses(self) -> None:
         parts = {name: float(total) / max(1, self._window.words) for name, total in self._window.sums.items()}
         rate = self._optimiser.param_groups[0]["lr"]
+        if not math.isfinite(sum(parts.values())):
+            raise InputError(
+                f"the loss is no number any more at step {self.progress.step}",
+                where="training",
+                remedy="lower --learning_rate or --vector_length",
+            )
         self._record({"loss": sum(parts.values()), **parts, "learning_rate": rate})
         self._window = _Window()
 

@@ -88,3 +88,32 @@ def test_with_one_job_nothing_is_trained_apart(started: list[list[str]], tmp_pat
     method_table.main(["tsl", "--source", "a", "--targets", "sample:es", "--output", str(tmp_path / "out")])
     (command,) = started
     assert command[command.index("--seeds") + 1 : command.index("--output_dir")] == ["1", "2", "3"]
+
+
+def test_each_language_is_transferred_to_from_the_others(started: list[list[str]], tmp_path: Path):
+    corpora = ["conll2003:en", "conll2002:es", "conll2002:nl"]
+    arguments = ["tsl", "--source", *corpora, "--targets", *corpora[1:], "--seeds", "1"]
+    method_table.main([*arguments, "--output", str(tmp_path / "out")])
+    sources = {
+        option(command, "--target"): command[command.index("--source") + 1 : command.index("--target")]
+        for command in started
+    }
+    assert sources == {corpora[1]: [corpora[0], corpora[2]], corpora[2]: corpora[:2]}
+
+
+def test_what_is_made_for_one_target_alone_stays_in_its_column():
+    results: dict[str, Any] = {"es": results_of(0.3), "nl": results_of(0.6)}
+    for target, name in (("es", "tsl_nl"), ("nl", "tsl_es")):
+        results[target]["variants"][name] = results[target]["variants"].pop("unitrans")
+        results[target]["differences"] = [
+            gap | {"first": name} for gap in results[target]["differences"] if gap["set"] == "target_test"
+        ]
+    rows = {line.split()[0]: line for line in method_table.format_table(results).splitlines()}
+    assert "32.00" in rows["tsl_nl"] and "62.00" not in rows["tsl_nl"] and "62.00" in rows["tsl_es"]
+    assert rows["tsl_es"].index("62.00") > rows["tsl_nl"].index("42.00")
+    gaps = {line.split()[0]: line for line in method_table.format_gaps(results).splitlines()}
+    assert gaps["tsl_es"].index("+2.00") > gaps["tsl_nl"].rindex("+2.00")
+    assert method_table.format_weights(results) == ""
+    seeds = {"seed 1": {"alpha": {"en": 0.4, "nl": 0.6}}, "seed 2": {"alpha": {"en": 0.2, "nl": 0.8}}}
+    results["es"]["language_weights"] = {"bilinear": seeds}
+    assert "en 0.300, nl 0.700" in method_table.format_weights(results)

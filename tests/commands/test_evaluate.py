@@ -47,9 +47,18 @@ def test_both_figures_are_printed_and_predictions_written(tiny_model_dir, corpus
     assert format_conlleval(entity_scores(gold, predicted)) in report
 
 
-def test_one_figure_may_be_asked_for(tiny_model_dir, corpus, capsys):
-    run(str(tiny_model_dir), str(corpus), "--device", "cpu", "--decoding", "plain", "--split", "train")
-    assert "tagger: " not in capsys.readouterr().out
+def test_one_figure_may_be_asked_for_by_the_name_it_is_printed_under(tiny_model_dir, corpus, capsys):
+    for asked, other in (("plain", "tagger"), ("tagger", "plain")):
+        run(str(tiny_model_dir), str(corpus), "--device", "cpu", "--decoding", asked, "--split", "train")
+        report = capsys.readouterr().out
+        assert report.startswith(f"{asked}: ") and f"\n{other}: " not in report
+
+
+def test_a_precision_may_be_asked_for(tiny_model_dir, corpus, capsys):
+    assert run(str(tiny_model_dir), str(corpus), "--device", "cpu", "--dtype", "bf16") == 0
+    assert "processed 8 tokens" in capsys.readouterr().out
+    with pytest.raises(InputError, match="no ONNX graph for int8"):
+        run(str(tiny_model_dir), str(corpus), "--dtype", "int8")
 
 
 def test_types_that_do_not_fit_are_refused(tiny_model_dir, corpus, capsys):

@@ -32,6 +32,7 @@ from hf_xner.systems.workspace import Workspace
 from hf_xner.training.fit_channels import CHANNELS
 from hf_xner.training.history import read_history
 from hf_xner.training.msd import PairedTrainer
+from hf_xner.training.trainer import TokenClassificationTrainer
 
 __all__ = ["launcher"]  # a fixture
 
@@ -280,6 +281,40 @@ def test_a_stopped_student_ends_with_the_weights_of_an_undisturbed_one(
         assert weights(next(places)) == weights(next(places)), name
     left = {path.name for path in (shared / "distil_channels" / key).iterdir()}
     assert left == {"model", CHANNELS, "history.jsonl", "history.png", "stage.json", "used_by.json"}
+
+
+@pytest.mark.slow
+def test_a_stopped_search_for_the_best_model_goes_on_from_the_best_so_far(
+    made: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With --eval_every only a new best model is a checkpoint; what came after it is trained again, alike."""
+    more = {"variants": ["teacher"], "select_on": "source_dev", "eval_every": 3}
+    train("msd", **again(made, tmp_path / "undisturbed", tmp_path / "one", **more))
+    real, calls = TokenClassificationTrainer.training_step, 0
+
+    def step(self: Any, *arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 14:
+            raise Stopped
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(TokenClassificationTrainer, "training_step", step)
+    options = again(made, tmp_path / "stopped", tmp_path / "two", **more)
+    with pytest.raises(Stopped):
+        train("msd", **options)
+    (checkpoints,) = (tmp_path / "two").glob("train_channels/*.partial/checkpoints")
+    reached = max(int(path.name.split("-")[1]) for path in checkpoints.glob("checkpoint-*"))
+    train("msd", **options)
+    assert calls == 14 + 20 - reached
+    (one,), (two,) = (stage_folders(tmp_path / store, "train_channels") for store in ("one", "two"))
+    for name in ("model", CHANNELS):
+        assert weights(one / name) == weights(two / name)
+    scores = [
+        [record["eval_f1"] for record in read_history(place / "history.jsonl") if "eval_f1" in record]
+        for place in (one, two)
+    ]
+    assert scores[0] == scores[1] and len(set(scores[0])) > 2
 
 
 def test_a_student_of_another_depth_and_width_learns_by_a_map_and_a_projection(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hf_xner.errors import InputError
 from hf_xner.training.history import read_history
 from hf_xner.training.sgd import CHECKPOINT, SgdSettings, SgdTraining, StepLoss
 
@@ -144,6 +145,18 @@ def test_patience_counts_rounds_without_a_better_score(tmp_path):
     scores = iter([0.1, 0.4, 0.4, 0.3, 0.2, 0.9])
     training = train(tmp_path, SgdSettings(rounds=10, patience=3), evaluate=lambda _: next(scores))
     assert training.progress.round == 5, "the best round is the second; three more bring nothing"
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path, monkeypatch):
+    real = Regression.loss
+
+    def broken(self: Regression, model: Noisy, step: int) -> StepLoss:
+        loss = real(self, model, step)
+        return loss if step < 30 else StepLoss({"loss_a": loss.parts["loss_a"] * float("nan")}, 4)
+
+    monkeypatch.setattr(Regression, "loss", broken)
+    with pytest.raises(InputError, match="the loss is no number any more at step 50"):
+        train(tmp_path, SgdSettings(rounds=1), steps=100)
 
 
 def test_history_has_losses_by_word_and_evaluations(tmp_path):
