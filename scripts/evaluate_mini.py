@@ -84,10 +84,9 @@ def score(encoder: str, seed: int, options: argparse.Namespace, scratch: Path) -
     Returns:
         Entity F1 in percent for each corpus.
     """
-    from transformers import AutoModelForTokenClassification, AutoTokenizer
-
     from hf_xner.data.corpora import load_corpus
     from hf_xner.evaluation.evaluate import evaluate_model
+    from hf_xner.inference.loading import load_tagger
     from hf_xner.pretraining.train import fast_bf16
     from hf_xner.training.fit import MODEL, fit
     from hf_xner.training.settings import FitSettings
@@ -104,8 +103,7 @@ def score(encoder: str, seed: int, options: argparse.Namespace, scratch: Path) -
     source = load_corpus(SOURCE, data_dir=options.data_dir)["train"]
     folder = Path(tempfile.mkdtemp(dir=scratch))
     fit(folder, encoder, source, source.features["ner_tags"].feature.names, settings, tagging_loss)
-    model = AutoModelForTokenClassification.from_pretrained(folder / MODEL).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder / MODEL)
+    model, tokenizer = load_tagger(str(folder / MODEL))
     scores = {}
     for spec in options.corpora:
         dataset = load_corpus(spec, data_dir=options.data_dir)[options.split]

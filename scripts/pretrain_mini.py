@@ -10,8 +10,9 @@ give the same command again. With other `--steps` it is prolonged, or ended earl
 encoder is then in `<output_dir>/encoder`, with its loss curve; `<output_dir>/curve` holds one for each checkpoint.
 
 Your own languages: put `<code>.txt` (one sentence or short paragraph a line, UTF-8, may be .xz) into a folder. English
-in, `en-<code>.tsv` (English TAB other), `en-<code>.txt` and `en-<code>.rev.txt` (dictionaries, two words a line) make
-translations meet. A folder given to --text twice counts twice.
+in, `en-<code>.tsv` (English TAB other), `en-<code>.txt` and `en-<code>.rev.txt` (dictionaries, an English word and its
+translation a line, ordered by English and by the other language) make translations meet. A folder given to --text
+twice counts twice, and --corpora adds the train sentences of tagged corpora, without their tags.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 from hf_xner.errors import InputError
 from hf_xner.pretraining.card import model_card, read_manifest, readable, save_card
 
-UNRECORDED = {"output_dir", "manifests", "prepare_only", "save_minutes", "workers"}
+UNRECORDED = {"output_dir", "data_dir", "manifests", "prepare_only", "save_minutes", "workers", "compiled"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
     add("--output_dir", type=Path, required=True, help="everything goes here")
     add("--parallel", type=Path, help="folder with en-<language>.tsv[.xz]")
     add("--dictionaries", type=Path, help="folder with en-<language>.txt[.xz] and en-<language>.rev.txt[.xz]")
+    add("--corpora", nargs="*", default=[], metavar="SPEC", help="tagged corpora whose train sentences are text, too")
+    add("--corpora_times", type=int, default=3, help="how often each of these sentences counts (%(default)s)")
+    add("--data_dir", type=Path, help="folder with local corpora (or HF_XNER_DATA)")
     add("--vocab_size", type=int, default=40_000, help="sub-words in the vocabulary (%(default)s)")
     add("--vector_epochs", type=int, default=4, help="passes of word2vec (%(default)s)")
     add("--manifests", nargs="*", type=Path, default=[], help="tables of sources and licences, for the model card")
@@ -75,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     schedule.add_argument("--candidates", type=int, default=4096, help="sampled softmax, 0: full (%(default)s)")
     schedule.add_argument("--save_minutes", type=float, default=10.0, help="between checkpoints (%(default)s)")
     schedule.add_argument("--workers", type=int, default=0, help="processes that make rows (%(default)s)")
+    schedule.add_argument("--compiled", action="store_true", help="compile the encoder (GPUs: faster after a minute)")
     schedule.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     return result
 
@@ -108,6 +113,8 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"{options.steps} steps end before the last growth at step {growth[-1][1]}", where="--steps")
     sources = [entry for path in options.manifests for entry in read_manifest(path, options.languages)]
     # After the checks: importing torch takes longer than they do.
+    from hf_xner.pretraining.corpus import subword_counts
+    from hf_xner.pretraining.domain import corpus_text
     from hf_xner.pretraining.export import export_encoder, loss_curve, save_curve
     from hf_xner.pretraining.initialise import Vectors, vector_width
     from hf_xner.pretraining.prepare import prepare_data, prepare_tokenizer, prepare_vectors
@@ -121,10 +128,11 @@ def run(options: argparse.Namespace) -> None:
     folder: Path = options.output_dir
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = prepare_tokenizer(folder, options.text, options.languages, options.vocab_size)
+    domain = corpus_text(folder, options.corpora, options.languages, options.data_dir) * options.corpora_times
     data = prepare_data(
         folder,
         tokenizer,
-        texts=options.text,
+        texts=[*options.text, *domain],
         languages=options.languages,
         parallel=options.parallel,
         dictionaries=options.dictionaries,
@@ -163,6 +171,7 @@ def run(options: argparse.Namespace) -> None:
         sources=sources,
         settings={name: readable(value) for name, value in vars(options).items() if name not in UNRECORDED},
         curve=curve,
+        subwords=subword_counts(data, options.languages),
     )
     save_card(folder / "encoder", card)
     print(f"the encoder is in {folder / 'encoder'}")

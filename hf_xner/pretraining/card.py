@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def model_card(
     sources: Sequence[tuple[str, str, str]],
     settings: dict[str, Any],
     curve: Sequence[dict[str, float]],
+    subwords: Mapping[str, int],
     table: str = "",
 ) -> str:
     """Write the card.
@@ -47,6 +48,7 @@ def model_card(
         sources: (language, source, licence) of everything the encoder was trained on.
         settings: The options of the run, which reproduce it.
         curve: What `export.loss_curve` gives.
+        subwords: Sub-words of each language's text.
         table: Markdown table of scores, from `scripts/evaluate_mini.py`.
     """
     header = [
@@ -70,9 +72,11 @@ def model_card(
     parts.append("## Training\n\n" + "\n".join(f"- {name}: {value}" for name, value in settings.items()))
     if curve:
         parts.append("## Loss\n\nIn nats; `loss_curve.json` has every point.\n\n" + _curve_table(curve))
+    amounts = ", ".join(f"{language} {number / 1e6:.1f}" for language, number in subwords.items())
+    parts.append(f"## Data\n\nMillion sub-words of text: {amounts}. Much of it is read more than once.")
     if sources:
         rows = [f"| {language} | {source} | {licence} |" for language, source, licence in sources]
-        parts.append("## Data\n\n" + "\n".join(["| language | source | licence as stated |", "|---|---|---|", *rows]))
+        parts.append("\n".join(["| language | source | licence as stated |", "|---|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"
 
 

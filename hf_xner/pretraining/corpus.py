@@ -163,6 +163,11 @@ def load_text(folder: Path, language: str, *, with_words: bool = False) -> Langu
     return LanguageText(ids, note["words"] if with_words else {})
 
 
+def subword_counts(folder: Path, languages: Sequence[str]) -> dict[str, int]:
+    """Sub-words of each language's text, line ends included."""
+    return {language: len(load_text(folder, language).ids) for language in languages}
+
+
 def encode_pairs(path: Path, tokenizer: Any, target: Path) -> None:
     """Write parallel lines (English TAB other) as one flat array of ids with line offsets.
 

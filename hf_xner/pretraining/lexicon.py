@@ -17,7 +17,9 @@ FREQUENT_WORDS = 40_000  # words of a language, most frequent first, that can be
 
 
 def dictionary_files(folder: Path, language: str) -> tuple[Path, Path]:
-    """Find `en-<language>.txt` (English first) and `en-<language>.rev.txt` (the language first), plain or xz.
+    """Find `en-<language>.txt` and `en-<language>.rev.txt`, plain or xz; both have the English word first.
+
+    The first lists the translations of English words, the second those of the language's words into English.
 
     Raises:
         InputError: One of them is missing.

@@ -66,7 +66,7 @@ def prepare_data(
         texts: Folders with `<language>.txt[.xz]`.
         languages: Languages.
         parallel: Folder with `en-<language>.tsv[.xz]`; languages without a file have no parallel rows.
-        dictionaries: Folder with `en-<language>.txt[.xz]` and `en-<language>.rev.txt[.xz]`.
+        dictionaries: Folder with `en-<language>.txt[.xz]` and `en-<language>.rev.txt[.xz]`, English first in both.
 
     Returns:
         The data folder.
@@ -102,9 +102,12 @@ def _lexicons(dictionaries: Path, language: str, tokenizer: Any, data: Path) -> 
         return
     logger.info("encoding the dictionaries between %s and %s", *routes[0])
     case = {name: usual_case(load_text(data, name, with_words=True).words) for name in routes[0]}
-    files = dictionary_files(dictionaries, language)
-    for (source, target), path, output in zip(routes, files, targets, strict=True):
-        encode_lexicon(cased_pairs(read_dictionary(path), case[source], case[target]), tokenizer, output)
+    forward, backward = map(read_dictionary, dictionary_files(dictionaries, language))
+    directed = (forward, [(word, english) for english, word in backward])
+    for (source, target), pairs, output in zip(routes, directed, targets, strict=True):
+        cased = cased_pairs(pairs, case[source], case[target])
+        logger.info("%d of %d pairs from %s to %s are of frequent words", len(cased), len(pairs), source, target)
+        encode_lexicon(cased, tokenizer, output)
 
 
 def prepare_vectors(

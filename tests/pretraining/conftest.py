@@ -27,7 +27,9 @@ def write_toy(folder: Path, lines: int = 200) -> Path:
     (folder / "en-es.tsv").write_text("\n".join(columns) + "\n", encoding="utf-8")
     forward = [(word.lower(), other.lower()) for word, other in WORDS.items()]
     (folder / "en-es.txt").write_text("".join(f"{a} {b}\n" for a, b in forward), encoding="utf-8")
-    (folder / "en-es.rev.txt").write_text("".join(f"{b}\t{a}\n" for a, b in forward), encoding="utf-8")
+    (folder / "en-es.rev.txt").write_text(
+        "".join(f"{a}\t{b}\n" for a, b in sorted(forward, key=lambda pair: pair[1])), encoding="utf-8"
+    )
     return folder
 
 

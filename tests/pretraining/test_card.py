@@ -24,6 +24,7 @@ def test_card_names_sources_settings_and_limits():
         sources=[("en", "a book", "CC0")],
         settings={"steps": 100},
         curve=[*curve, {"step": 100, "subwords": 1e8, "layers": 3, "eval_en_loss": 4.0}],
+        subwords={"en": 11_600_000, "es": 400_000},
         table="| encoder | F1 |",
     )
     assert card.startswith("---\nlanguage:\n- en\n- es\n")
@@ -32,6 +33,7 @@ def test_card_names_sources_settings_and_limits():
         "- steps: 100",
         "| 100 | 100.0 | 3 | 4.000 |",
         "non-commercial",
+        "en 11.6, es 0.4",
         "| encoder |",
     ):
         assert part in card

@@ -47,6 +47,13 @@ def lexicon(prepared, tmp_path):
     return Lexicon(tmp_path / "l.npz")
 
 
+def test_each_direction_replaces_words_of_its_first_language(prepared):
+    data, tokenizer = prepared
+    ids = {word: tokenizer.convert_tokens_to_ids(word) for word in ("dog", "perro")}
+    assert (ids["dog"], ids["perro"]) in Lexicon(data / "en-es.lexicon.npz").single_pairs()
+    assert (ids["perro"], ids["dog"]) in Lexicon(data / "es-en.lexicon.npz").single_pairs()
+
+
 def test_replacement(prepared, lexicon):
     _, tokenizer = prepared
     ids = np.array(tokenizer("the dog sees the house", add_special_tokens=False)["input_ids"])

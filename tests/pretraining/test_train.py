@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from hf_xner.errors import InputError
 from hf_xner.pretraining.export import export_encoder, loss_curve
 from hf_xner.pretraining.initialise import Vectors, vector_width
 from hf_xner.pretraining.rows import RowSettings
@@ -134,6 +135,7 @@ COMMAND = ["--languages", "en", "es", "--vocab_size", "120", "--layers", "2", "-
 def test_the_command(toy, tmp_path):
     pytest.importorskip("gensim")
     place = ["--text", toy, "--parallel", toy, "--dictionaries", toy, "--output_dir", tmp_path]
+    place += ["--corpora", "sample:en", "sample:es"]
     done = subprocess.run([sys.executable, SCRIPT, *map(str, place), *COMMAND], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith(f"the encoder is in {tmp_path / 'encoder'}")
@@ -142,6 +144,21 @@ def test_the_command(toy, tmp_path):
     }  # fmt: skip
     assert [path.name for path in sorted((tmp_path / "curve").iterdir())] == ["step-0000003", "step-0000006"]
     assert not list(tmp_path.rglob("*.partial*"))
+    card = (tmp_path / "encoder" / "README.md").read_text(encoding="utf-8")
+    assert "- corpora: sample:en sample:es" in card and "Million sub-words of text: en 0." in card
+
+
+def test_words_of_corpora_become_text_without_tags(tmp_path):
+    from hf_xner.data.corpora import load_corpus
+    from hf_xner.pretraining.domain import corpus_text
+
+    (folder,) = corpus_text(tmp_path, ["sample:en", "sample:es", "sample:es"], ["en", "es"])
+    spanish = load_corpus("sample:es")["train"]["tokens"]
+    written = (folder / "es.txt").read_text(encoding="utf-8").splitlines()
+    assert written == [" ".join(words) for words in spanish] * 2
+    assert corpus_text(tmp_path, [], ["en"]) == []
+    with pytest.raises(InputError, match="--corpora: sample:nl is in nl, not in en, es"):
+        corpus_text(tmp_path / "other", ["sample:nl"], ["en", "es"])
 
 
 @pytest.mark.parametrize(
