@@ -232,7 +232,9 @@ def map_vectors(space: Workspace, name: str, source: Path, target: Path) -> tupl
         load_vectors(path, limit=arguments.max_words, lowercase=True).normalise(arguments.normalise_vectors)
         for path in (source, target)
     )
-    settings = Refinement(rounds=arguments.refinement_rounds, dictionary="mutual", max_rank=10_000)
+    settings = Refinement(
+        rounds=arguments.refinement_rounds, dictionary="mutual", max_rank=10_000, device=str(local_device())
+    )
     return learn_mapping(space, name, ours, theirs, settings)
 
 
@@ -287,7 +289,8 @@ def learn_mapping(
             )
         mapping.save(folder / "mapping")
         if with_dictionary:
-            write_dictionary(build_dictionary(ours, theirs, mapping), folder / "mapping" / DICTIONARY_FILE)
+            entries = build_dictionary(ours, theirs, mapping, device=settings.device)
+            write_dictionary(entries, folder / "mapping" / DICTIONARY_FILE)
 
     return stage.key, space.run(stage, work, collective=False) / "mapping"
 

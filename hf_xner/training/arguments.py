@@ -24,6 +24,8 @@ class TokenClassificationArguments(TrainingArguments):
     logging_steps: float = field(default=10, metadata={"help": "Optimiser steps between two log records."})
     save_strategy: str = field(default="epoch", metadata={"help": "When to write a checkpoint."})
     save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept (the best one besides)."})
+    # The filter makes the processor wait for the accelerator in every step, and hides a loss that is no number.
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Leave as it is."})
     # Rows carry columns that no model's signature names; the collator picks what it needs.
     remove_unused_columns: bool = field(default=False, metadata={"help": "Leave as it is."})
     # Searching for unused parameters breaks models that run several forward passes before one backward pass.

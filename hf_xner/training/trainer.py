@@ -95,6 +95,7 @@ class TokenClassificationTrainer(Trainer):
         **more: Any,
     ) -> None:
         super().__init__(model=model, args=args, eval_dataset=eval_dataset, **more)
+        self.model_accepts_loss_kwargs = True  # what `loss_is_scaled_for_ga` says, to transformers that lack it
         self.loss = loss
         self._part_sums: dict[str, torch.Tensor] = {}
         self._steps_since_log = 0
@@ -115,7 +116,7 @@ class TokenClassificationTrainer(Trainer):
 
     def _total(self, mask: str, batches: list, device: torch.device) -> Any:
         """True positions of a mask over the accumulated batch of all processes, a scalar."""
-        here = sum((batch[mask].sum() for batch in batches), torch.zeros((), dtype=torch.long)).to(device)
+        here = sum((batch[mask].sum() for batch in batches), torch.zeros((), dtype=torch.long, device=device))
         return self.accelerator.reduce(here, reduction="sum")
 
     def compute_loss(
