@@ -98,6 +98,7 @@ def begin(folder: Path, name: str, models: Models, text: TextFile, settings: Dra
         "name": name,
         "student": model_digest(models.student),
         "teacher": models.teacher is not None,
+        "teacher_name": models.teacher_name,
         "why_no_teacher": models.why_no_teacher,
         "types": entity_types(taggers.student.decoder.tag_names),
         "decoding": settings.decoding,

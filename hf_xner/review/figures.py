@@ -116,6 +116,7 @@ def figures(session: Session) -> dict[str, Any]:
         "confidence": 0.95,
         **{status: statuses.count(status) for status in ("confirmed", "corrected", "skipped")},
         "agreement": session.facts["agreement"],
+        "teacher_name": session.facts.get("teacher_name", ""),  # reviews begun by earlier versions have none
         "why_no_teacher": session.facts["why_no_teacher"],
     }
     if not judged:

@@ -40,7 +40,7 @@ def format_report(content: Values) -> str:
     parts = [_head(content)]
     if content["judged"]:
         parts += [_estimates(content), _outlook(content), _scores(content["scores"])]
-    parts.append(_agreement(content["agreement"], content["why_no_teacher"]))
+    parts.append(_agreement(content["agreement"], content["teacher_name"], content["why_no_teacher"]))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -142,10 +142,11 @@ def _scores(scores: Values | None) -> str:
     )
 
 
-def _agreement(agreement: Values | None, why_not: str) -> str:
+def _agreement(agreement: Values | None, teacher: str, why_not: str) -> str:
     if agreement is None:
         return f"No teacher to compare with: {why_not}." if why_not else ""
     lines = [
+        *([f"The teacher is {teacher}."] if teacher else []),
         f"Teacher and student agree on {100 * agreement['rate']:.1f} % of entities (2 x both / all of both), differ "
         f"in {agreement['differing_sentences']:,} of {agreement['sentences']:,} sentences.",
         "That is a hint and no accuracy: where both are wrong in the same way, they agree.",

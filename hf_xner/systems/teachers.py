@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ from hf_xner.systems.files import read_json
 from hf_xner.systems.run_folder import MARKER, RESULTS, STAGES
 from hf_xner.systems.stage_records import StageRecord, read_record
 from hf_xner.systems.stages import StageStore
+from hf_xner.systems.summary import STUDENT
 
 MODEL = "model"  # folder of a stage that made a tagger
+WEIGHTS = "model.safetensors"
 CALIBRATION = "calibration"  # the run's stage that looked at its student
 
 
@@ -47,9 +50,10 @@ class Teachers:
 def find_teachers(run: Path) -> Teachers:
     """Find the teachers of a run's student.
 
-    A student's stage names what went into it: soft labels, whose stage names the tagger that gave them, and so on. The
-    first taggers met on this way are the teachers; a tagger that a teacher itself began with is none. A tagger trained
-    on labels (direct transfer, an upper bound) has no teacher.
+    The student's stage is the one that was scored or calibrated as the student; in a run without any labelled set the
+    one with the student's very weights. It names what went into it: soft labels, whose stage names the tagger that
+    gave them, and so on. The first taggers met on this way are the teachers; a tagger that a teacher itself began with
+    is none. A tagger trained on labels (direct transfer, an upper bound) has no teacher.
 
     Args:
         run: The run folder; its stages are looked for in the store that its `run.json` names and in this machine's.
@@ -58,7 +62,7 @@ def find_teachers(run: Path) -> Teachers:
     if not isinstance(results, dict) or not isinstance(stages, dict):
         return Teachers()
     trail = _Trail(_stores(run), stages)
-    student = trail.student(results)
+    student = trail.looked_at(results) or trail.with_weights(run / STUDENT / WEIGHTS)
     if student is None:
         return Teachers()
     found, gone = trail.teachers(student)
@@ -85,12 +89,17 @@ class _Trail:
         self._stages = {name: stage for name, stage in whole if {"key", "path"} <= stage.keys()}
         self._names = {stage["key"]: name for name, stage in self._stages.items()}
 
-    def student(self, results: Mapping[str, Any]) -> StageRecord | None:
-        """The record of the stage that made the student: those that looked at it name its key."""
+    def looked_at(self, results: Mapping[str, Any]) -> StageRecord | None:
+        """The record of the stage that made the student, by the stages that looked at it, which name its key."""
         variant, seed = results["student"], results["seeds"][0]
         looked = [CALIBRATION, *(f"{variant} on {name}, seed {seed}" for name in results["sets"])]
         keys = [record.inputs.get("model", "") for name in looked if (record := self._record(name)) is not None]
         return next((record for key in keys if (record := self._record(self._names.get(key))) is not None), None)
+
+    def with_weights(self, student: Path) -> StageRecord | None:
+        """The record of the first stage whose tagger has these weights."""
+        same = (name for name in self._stages if _same_content(self._path(name) / MODEL / WEIGHTS, student))
+        return next((record for name in same if (record := self._record(name)) is not None), None)
 
     def teachers(self, student: StageRecord) -> tuple[list[Teacher], list[str]]:
         """Taggers that are there, and names of those that are not, nearest first."""
@@ -124,3 +133,7 @@ class _Trail:
         if name is None or name not in self._stages:
             return None
         return read_record(self._path(name), key=self._stages[name]["key"], warn=False)
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)

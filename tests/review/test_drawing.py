@@ -29,7 +29,7 @@ def text(tmp_path: Path) -> TextFile:
 
 @pytest.fixture
 def models(tiny_model_dir: Path) -> Models:
-    return Models(str(tiny_model_dir), str(tiny_model_dir))
+    return Models(str(tiny_model_dir), str(tiny_model_dir), "teacher, seed 1")
 
 
 def settings(sentences: int = 10, **more) -> DrawSettings:
@@ -55,6 +55,7 @@ def test_the_sample_holds_what_the_tagger_says_of_these_sentences(tmp_path, text
     assert [one.number for one in session.drawn] == np.argsort(-priority)[:10].tolist()
     assert session.facts["text"]["sentences"] == len(sentences)
     assert sum(session.facts["found"].values()) == sum(entities)
+    assert session.facts["teacher_name"] == "teacher, seed 1"
     assert session.facts["agreement"]["rate"] == 1.0 and session.facts["agreement"]["both"] == sum(entities)
 
 
@@ -93,7 +94,9 @@ def test_a_text_that_changes_is_noticed(tmp_path, text, models):
 
 
 def test_without_a_teacher_nothing_is_compared(tmp_path, text, models):
-    session = begin(tmp_path / "review", "tiny", Models(models.student, None, "none is known"), text, settings())
+    session = begin(
+        tmp_path / "review", "tiny", Models(models.student, None, why_no_teacher="none is known"), text, settings()
+    )
     assert session.facts["agreement"] is None and session.facts["why_no_teacher"] == "none is known"
     assert {sentence.teacher for sentence in session.drawn} == {None}
     # Even if one turns up later: the sentences drawn before have no answer of its.

@@ -54,7 +54,8 @@ def make_run(folder: Path, store_dir: Path, *, chain: str = "teacher") -> StageS
             inputs |= {"soft_labels": mean.key}
         student = make(Stage("distil", "student, seed 1", 1, inputs), model("student"))
         run.copy(store.path(student) / "model", "student")
-        run.write_results({"student": "tsl"})
+        run.describe(seeds=[1])
+        run.write_results({"student": "tsl", "sets": {}})
     (folder / "student" / "config.json").write_text('{"xner": {"temperature": 1.5}}')  # as a run does after copying
     return store
 
@@ -68,6 +69,7 @@ def test_the_teacher_of_a_run_is_found_through_its_stages(tmp_path):
     models = find_models(str(tmp_path / "run"))
     assert models.student == str(tmp_path / "run" / "student")
     assert models.teacher is not None and text_of(models.teacher) == "two" and models.why_no_teacher == ""
+    assert models.teacher_name == "teacher two (the first of 2 teachers)"  # the other one voted
     assert default_output(str(tmp_path / "run")) == tmp_path / "run" / "review"
 
 
@@ -75,7 +77,7 @@ def test_of_several_teachers_the_first_is_taken_and_that_is_said(tmp_path):
     make_run(tmp_path / "run", tmp_path / "store", chain="mean")
     models = find_models(str(tmp_path / "run"))
     assert models.teacher is not None and text_of(models.teacher) == "one"
-    assert models.why_no_teacher == "the first of 2 teachers"
+    assert models.teacher_name == "teacher one (the first of 2 teachers)" and models.why_no_teacher == ""
 
 
 def test_a_store_that_was_given_relatively_or_moved_is_looked_for_in_the_usual_place(tmp_path, own_store):
@@ -94,7 +96,7 @@ def test_a_store_that_was_given_relatively_or_moved_is_looked_for_in_the_usual_p
     ],
 )
 def test_a_pruned_store_is_no_mistake(tmp_path, gone, why):
-    make_run(tmp_path / "run", tmp_path / "store")
+    make_run(tmp_path / "run", tmp_path / "store", chain="mean")
     shutil.rmtree(tmp_path / "store" / gone)
     models = find_models(str(tmp_path / "run"))
     assert models.teacher is None and models.why_no_teacher.startswith(why)
@@ -108,7 +110,7 @@ def test_a_tagger_that_learnt_from_labels_has_no_teacher(tmp_path):
 def test_a_teacher_can_be_named_or_declined(tmp_path):
     make_run(tmp_path / "run", tmp_path / "store")
     student = str(tmp_path / "run" / "student")
-    assert find_models(str(tmp_path / "run"), "org/other") == Models(student, "org/other")
+    assert find_models(str(tmp_path / "run"), "org/other") == Models(student, "org/other", "other")
     assert find_models(str(tmp_path / "run"), "none") == Models(student, None)
 
 

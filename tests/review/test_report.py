@@ -61,12 +61,13 @@ def test_agreement_is_called_a_hint_and_no_accuracy(tmp_path):
         ours, theirs = [Span("PER", 0, 1)], [Span("PER", 0, 1)] if number % 2 else [Span("ORG", 0, 1)]
         agreement.add(["Ana", "\x1b[31mcanta"], ours, theirs)
         sentences.append(replace(drawn(number, "Ana canta", ours, 50.0 - number), teacher=theirs))
-    content = facts(teacher=True, why_no_teacher="", agreement=agreement.to_dict(), next_priority=0.05)
+    called = {"teacher": True, "teacher_name": "teacher de (the first of 2 teachers)", "why_no_teacher": ""}
+    content = facts(**called, agreement=agreement.to_dict(), next_priority=0.05)
     session = write_session(tmp_path / "r", content, sentences, (np.full(400, 1 / 400), np.ones(400)))
     for position in range(40):
         session.answer(position, [Span("PER", 0, 1)])
     report = make_report(session)
-    assert "Teacher and student agree on 50.0 % of entities" in report
+    assert "The teacher is teacher de (the first of 2 teachers).\nTeacher and student agree on 50.0 % of" in report
     assert "hint and no accuracy" in report
     assert "PER           ORG           20" in report
     assert "student: [PER Ana] \ufffd[31mcanta" in report and "teacher: [ORG Ana] \ufffd[31mcanta" in report

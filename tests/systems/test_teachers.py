@@ -93,6 +93,19 @@ def test_what_a_teacher_began_with_is_no_teacher(made: MadeRun):
     assert [teacher.name for teacher in find_teachers(made.folder).found] == ["teacher"]
 
 
+@pytest.mark.parametrize("weights", [b"those of the student", b"those of another one"])
+def test_a_student_that_nobody_looked_at_is_known_by_its_weights(made: MadeRun, weights: bytes):
+    """A run on plain text whose source has no dev set scores and calibrates nothing."""
+    labels = made.add("soft_labels", "labels", teacher=made.add("train", "teacher", tagger=True))
+    made.add("distil", "student", tagger=True, soft_labels=labels)
+    (made.store / made.stages["student"]["path"] / "model" / "model.safetensors").write_bytes(weights)
+    (made.folder / "student").mkdir()
+    (made.folder / "student" / "model.safetensors").write_bytes(b"those of the student")
+    teachers = find_teachers(made.folder)
+    known = weights == b"those of the student"
+    assert teachers.traced is known and [teacher.name for teacher in teachers.found] == ["teacher"][:known]
+
+
 @pytest.mark.parametrize("kind", ["train", "soft_labels"])
 def test_teachers_that_are_gone_are_named(made: MadeRun, kind: str):
     teacher = made.add("train", "teacher", tagger=True)
