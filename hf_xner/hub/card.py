@@ -34,7 +34,7 @@ def model_card(facts: RunFacts, *, repo: str | None = None, licence: str | None 
         arguments=facts.arguments,
         calibration=facts.results.get("calibration"),
         has_research_model=facts.research is not None,
-        citations=citations_of(facts.template, [corpus.citation for corpus in facts.corpora]),
+        citations=citations_of(facts.template, facts.variant, [corpus.citation for corpus in facts.corpora]),
         text=json.dumps(facts.examples[0].text, ensure_ascii=False) if facts.examples else '"…"',
         words=json.dumps(facts.examples[0].words if facts.examples else ["…"], ensure_ascii=False),
         command=_command(facts),

@@ -13,7 +13,7 @@ from hf_xner.hub.corpora import CorpusFacts, describe_corpus
 from hf_xner.hub.languages import hub_codes
 from hf_xner.hub.run_facts import RunFacts
 from hf_xner.systems.files import plain
-from hf_xner.systems.report import KINDS, MEASURES
+from hf_xner.systems.report import MEASURES
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TASK = "token-classification"
 RESEARCH_ONLY = "research-only"
 _KIND_NAMES = {"plain": "plain pipeline", "tagger": "hf_xner Tagger"}
+_ONE_KIND = {"plain": "decoded by the model itself"}
 _DIGITS = 6
 
 
@@ -38,7 +39,7 @@ def card_data(facts: RunFacts, *, model_name: str, licence: str | None = None) -
     if not facts.custom_code:
         # The first piece of a word stands for the word; the widget's own default shows pieces.
         more["inference"] = {"parameters": {"aggregation_strategy": "first"}}
-    if facts.examples:
+    if facts.examples and not facts.custom_code:
         more["widget"] = [{"text": facts.examples[0].text}]
     datasets = list(dict.fromkeys(corpus.hub for corpus in facts.corpora if corpus.hub))
     tags = ["named-entity-recognition", "hf_xner", facts.system]
@@ -73,7 +74,7 @@ def _eval_results(facts: RunFacts) -> Iterator[EvalResult]:
 
     for scored in facts.figures:
         corpus, split = _corpus_and_split(scored.name)
-        for kind in KINDS:
+        for kind, called in _kinds(facts).items():
             for label, measure, summary in _measured(facts, scored.key, kind):
                 yield EvalResult(
                     task_type=TASK,
@@ -83,7 +84,7 @@ def _eval_results(facts: RunFacts) -> Iterator[EvalResult]:
                     dataset_config=corpus.config or None,
                     dataset_split=split,
                     metric_type=measure,
-                    metric_name=f"{label} ({_KIND_NAMES[kind]})",
+                    metric_name=f"{label} ({called})",
                     metric_value=_number(summary["values"][0]),
                     metric_args=_over_seeds(facts, summary),
                 )
@@ -115,15 +116,21 @@ def _entries(facts: RunFacts, key: str, corpus: CorpusFacts, split: str) -> Iter
     task = "-".join(filter(None, (corpus.config, split)))
     wanted = [("plain", "F1", task), ("tagger", "F1", f"{task}-tagger")]
     wanted += [("plain", f"F1 {name}", f"{task}-{name}") for name in facts.types]
-    for kind, label, task_id in wanted:
+    kinds = _kinds(facts)
+    for kind, label, task_id in (one for one in wanted if one[0] in kinds):
         found = {text: summary for text, _, summary in _measured(facts, key, kind)}
         if label in found and corpus.hub is not None:
             yield EvalResultEntry(
                 dataset_id=corpus.hub,
                 task_id=task_id,
                 value=_number(found[label]["values"][0]),
-                notes=f"entity {label}, 0 to 1, {_KIND_NAMES[kind]}; {_in_words(facts, found[label])}",
+                notes=f"entity {label}, 0 to 1, {kinds[kind]}; {_in_words(facts, found[label])}",
             )
+
+
+def _kinds(facts: RunFacts) -> dict[str, str]:
+    """The ways in which figures were taken that differ for this model, and what they are called; plain first."""
+    return _ONE_KIND if facts.decodes_itself else _KIND_NAMES
 
 
 def _corpus_and_split(name: str) -> tuple[CorpusFacts, str]:

@@ -38,16 +38,26 @@ MSD = """@inproceedings{ma-etal-2022-wider,
   year = {2022}
 }"""
 
+ADVPICKER = """@inproceedings{chen-etal-2021-advpicker,
+  title = {{AdvPicker}: Effectively Leveraging Unlabeled Data via Adversarial Discriminator for Cross-Lingual {NER}},
+  author = {Chen, Weile and Jiang, Huiqiang and Wu, Qianhui and Karlsson, B{\\"o}rje and Guan, Yi},
+  booktitle = {Proceedings of the 59th Annual Meeting of the Association for Computational Linguistics and the 11th
+               International Joint Conference on Natural Language Processing},
+  year = {2021}
+}"""
+
 PAPERS = {"tsl": TSL, "unitrans": UNITRANS, "transadv": TRANSADV, "msd": MSD, "augmented": BARI}
+OF_VARIANTS = {"advpicker": ADVPICKER, "tladv": ADVPICKER}  # variants of transadv that another paper is about
 
 
-def citations_of(system: str, corpora: list[str]) -> list[str]:
+def citations_of(system: str, variant: str, corpora: list[str]) -> list[str]:
     """BibTeX entries of a system's paper and of corpora, each once.
 
     Args:
         system: A system's name; one without a paper (supervised) has none.
+        variant: What the model is of what the system makes; some have a paper of their own.
         corpora: The corpora's BibTeX, each possibly several entries or empty.
     """
-    texts = [PAPERS.get(system, ""), *corpora]
+    texts = [OF_VARIANTS.get(variant, PAPERS.get(system, "")), *corpora]
     entries = [entry.strip() for text in texts for entry in re.split(r"\n(?=@)", text) if entry.strip()]
     return list(dict.fromkeys(entries))

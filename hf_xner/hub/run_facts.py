@@ -22,7 +22,16 @@ from hf_xner.systems.run_folder import MARKER, RESULTS
 from hf_xner.systems.summary import PREDICTIONS, RESEARCH, STUDENT, bracketed, example_sentences
 
 SUPERVISED = "supervised"
-_SHOWN_SETTINGS = ("epochs", "rounds", "steps", "learning_rate", "batch_size")
+_SHOWN_SETTINGS = (
+    "epochs",
+    "rounds",
+    "steps",
+    "draws",
+    "learning_rate",
+    "generator_learning_rate",
+    "discriminator_learning_rate",
+    "batch_size",
+)
 _OF_A_TRAINING = {"epochs", "learning_rate"}
 
 _BEFORE_PUNCTUATION = re.compile(r" ([,.;:!?)\]»])")
@@ -80,6 +89,11 @@ class RunFacts:
     def template(self) -> str:
         """The template of its card: an upper bound is an ordinary tagger, whichever run made it."""
         return SUPERVISED if self.variant == SUPERVISED and not self.custom_code else self.system
+
+    @property
+    def decodes_itself(self) -> bool:
+        """Whether it chooses whole tag sequences itself: then F1 is one, not a pipeline's and a Tagger's."""
+        return self.custom_code and self.limit is None
 
     @property
     def variant(self) -> str:
@@ -141,7 +155,7 @@ class RunFacts:
         first, others = self.results["seeds"][0], self.results["seeds"][1:]
         rows = []
         for name, stage in self.results["stages"].items():
-            settings = stage["settings"]
+            settings = stage["settings"] | stage["settings"].get("adversary", {})
             if _OF_A_TRAINING & set(settings) and not any(name.endswith(f"seed {seed}") for seed in others):
                 shown = [f"{key.replace('_', ' ')} {settings[key]}" for key in _SHOWN_SETTINGS if settings.get(key)]
                 rows.append((name.removesuffix(f", seed {first}"), ", ".join(shown)))

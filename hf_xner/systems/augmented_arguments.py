@@ -160,6 +160,12 @@ class Arguments(SystemArguments):
                 where="--source, --target, --variants",
                 remedy="see `xner data list`",
             )
+        if self.distil_to is not None and set(self.variants) == {SUPERVISED_BOUND}:
+            raise InputError(
+                "the student would learn from the upper bound, and so from the target's own tags",
+                where="--distil_to",
+                remedy=f"add a variant that uses none of them, such as {AUGMENTED}",
+            )
         self._check_vectors()
 
     def _check_vectors(self) -> None:

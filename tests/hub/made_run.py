@@ -43,7 +43,7 @@ def make_run(
     Args:
         folder: The run folder.
         model: A saved tagger, which becomes the student.
-        system: The system; one that does not exist yet has the options of tsl.
+        system: The system.
         shares: Variants, the student first, and the share of words that each tags rightly.
         seeds: Seeds.
         sets: What was scored.
@@ -52,7 +52,7 @@ def make_run(
         options: Options of the run.
     """
     shares = shares or {"tsl": 0.9, "mt": 0.7}
-    module = _module(system)
+    module = import_module(f"hf_xner.systems.{system}")
     arguments = module.Arguments(
         **{
             "source": ["sample:en"],
@@ -84,13 +84,6 @@ def make_run(
             run.copy(place, f"{PREDICTIONS}{name}")
         run.write_results(runner._results(student, module, space, gold, scores, calibration))
     return folder
-
-
-def _module(system: str) -> Any:
-    try:
-        return import_module(f"hf_xner.systems.{system}")
-    except ModuleNotFoundError:
-        return import_module("hf_xner.systems.tsl")
 
 
 def _gold(arguments: Any, name: str) -> Any:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,13 @@ SYSTEMS = {
     "transadv": "zhao-etal-2022-transadv",
     "msd": "ma-etal-2022-wider",
     "augmented": "bari-etal-2020-zero",
+}
+NEEDED: dict[str, dict[str, Any]] = {
+    "tsl": {},
+    "unitrans": {"system": "unitrans", "dictionary": "en-es.txt"},
+    "transadv": {"system": "transadv", "dictionary": "en-es.txt"},
+    "msd": {"system": "msd"},
+    "augmented": {"system": "augmented", "source_vectors": "en.vec", "target_vectors": "es.vec"},
 }
 
 
@@ -133,19 +141,106 @@ def test_an_ordinary_tagger_is_for_the_language_of_its_corpus(tmp_path: Path, ti
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_system_has_a_card_that_cites_its_paper(system: str, tmp_path: Path, tiny_model_dir: Path):
-    run = make_run(tmp_path / "run", tiny_model_dir, shares={system: 0.9, "mt": 0.5}, **_needed(system))
-    change_results(run, system=system)
-    card = card_of(run)
+    preferred = "cross_augmented" if system == "augmented" else system
+    card = card_of(make_run(tmp_path / "run", tiny_model_dir, shares={preferred: 0.9, "mt": 0.5}, **NEEDED[system]))
     assert f"@inproceedings{{{SYSTEMS[system]}," in card
     assert card.count(SYSTEMS[system]) == 1
     assert front_matter(card)["tags"][2] == system
-    prose = card.partition("```bibtex")[0]
-    assert not re.search(r"\{[{%#]|\bNone\b|Undefined", prose), "a template left something unfilled"
-    assert "\n\n\n" not in card
+    assert filled(card)
 
 
-def _needed(system: str) -> dict[str, Any]:
-    return {"dictionary": "en-es.txt", "system": "unitrans"} if system == "unitrans" else {}
+def filled(card: str) -> bool:
+    """Whether a template has left nothing unfilled."""
+    return not re.search(r"\{[{%#]|\bNone\b|Undefined", card.partition("```bibtex")[0]) and "\n\n\n" not in card
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_variant_of_a_system_is_explained(system: str, tmp_path: Path, tiny_model_dir: Path):
+    variants = import_module(f"hf_xner.systems.{system}").PREFERENCE
+    run = make_run(tmp_path / "run", tiny_model_dir, shares={"mt": 0.5, "b": 0.6}, **NEEDED[system])
+    scores = json.loads((run / "results.json").read_text())["variants"]["mt"]
+    change_results(run, variants=dict.fromkeys(variants, scores))
+    labels = {"kind": "soft_labels", "key": "c" * 20, "settings": {}}
+    for variant in variants:
+        change_results(run, student=variant, stages={"soft labels of cross_word, seed 1": labels})
+        card = card_of(run)
+        assert filled(card) and "see `results.json`" not in card
+        if variant != "supervised":  # in an upper bound's own card the others are not this run's subject
+            explained = {
+                name: table_row(card, f"`{name}`{' (this model)' * (name == variant)}")[0] for name in variants
+            }
+            assert all(explained.values()), explained
+
+
+def method_of(card: str) -> str:
+    """What a card says of how its model was made, on one line."""
+    return " ".join(card.split("## How it was made")[1].split("| corpus |")[0].split())
+
+
+def of_variant(run: Path, variant: str, **arguments: Any) -> str:
+    """The card of a run as if another variant had become its student."""
+    results = json.loads((run / "results.json").read_text())
+    change_results(
+        run, student=variant, variants={variant: next(iter(results["variants"].values()))}, arguments=arguments
+    )
+    return card_of(run)
+
+
+def test_the_card_of_transadv_tells_what_its_variant_learnt_from(tmp_path: Path, tiny_model_dir: Path):
+    run = make_run(tmp_path / "run", tiny_model_dir, shares={"transadv": 0.9, "mt": 0.5}, **NEEDED["transadv"])
+    card = of_variant(run, "transadv")
+    assert "translated word by word (PER stayed), code-switched and shuffled" in method_of(card)
+    assert "Bilingual dictionary" in card and "with the weights" not in card
+    weighed = method_of(of_variant(run, "transadv", teacher_weights=[2.0, 1.0, 1.0, 0.5], strategy="phrase"))
+    assert "(with the weights 2.0, 1.0, 1.0, 0.5)" in weighed and "translated piece by piece" in weighed
+    picked = of_variant(run, "advpicker", picked_share=0.75)
+    assert "The 75 % of the target sentences" in method_of(picked)
+    for name, variant in (("advpicker", picked), ("tladv", of_variant(run, "tladv")), ("mt", of_variant(run, "mt"))):
+        assert (
+            "translat"
+            not in variant.partition("```bash")[0] + variant.partition("## Limits")[2].partition("## Cit")[0]
+        )
+        assert ("chen-etal-2021-advpicker" in variant) is (name != "mt") is ("zhao-etal" not in variant)
+    summary = " ".join(of_variant(run, "src").partition("It finds")[0].split())
+    assert "sentences and their translation by adversarial training" in summary
+    assert "adversar" not in method_of(of_variant(run, "mt")) and "as it is" in method_of(of_variant(run, "mt"))
+
+
+def test_a_model_that_decodes_itself_has_one_figure_and_no_widget(tmp_path: Path, tiny_model_dir: Path):
+    """transformers' pipeline cannot run the BiLSTM-CRF of augmented, so nothing is said of what it would get."""
+    run = make_run(tmp_path / "run", tiny_model_dir, shares={"cross_augmented": 0.9, "mt": 0.5}, **NEEDED["augmented"])
+    plain = card_of(run)
+    assert len(table_row(plain, "**F1**")) == 2 and "widget" in front_matter(plain)
+    config = run / "student" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"auto_map": {}}))
+    (run / "student" / "tokenizer_config.json").unlink()
+    card = card_of(run)
+    assert len(table_row(card, "**F1**")) == len(table_row(card, "seed 1")) == 1
+    figures = card.split("## How good it is")[1].split("## How to use it")[0]
+    assert "pipeline" not in figures and "Plain" not in figures and "sub-words" not in card
+    (results,) = [front_matter(card)["model-index"][0]["results"]]
+    names = [metric["name"] for result in results for metric in result["metrics"]]
+    assert "F1 (decoded by the model itself)" in names and not any("pipeline" in name for name in names)
+    assert "widget" not in front_matter(card) and "inference" not in front_matter(card)
+    assert "holds the vectors of the words that the model knows" in card
+    mt = json.loads((run / "results.json").read_text())["variants"]["mt"]
+    change_results(run, student="supervised", variants={"supervised": mt})
+    bound = card_of(run)
+    assert "**Trained on labels of the target language.**" in bound and "pseudo" not in method_of(bound)
+    assert "the upper bound of augmented fine-tuning" in " ".join(bound.split())
+
+
+def test_a_distilled_model_says_what_it_was_distilled_from(tmp_path: Path, tiny_model_dir: Path):
+    run = make_run(tmp_path / "run", tiny_model_dir, shares={"distilled": 0.9, "mt": 0.5}, **NEEDED["augmented"])
+    labels = {"kind": "soft_labels", "key": "c" * 20, "settings": {}}
+    change_results(run, stages={"soft labels of cross_word, seed 1": labels})
+    card = method_of(card_of(run))
+    assert "(`cross_word`)" in card and "pseudo" not in card and "mean squared error" in card
+    results = json.loads((run / "results.json").read_text())
+    stages = {name: stage for name, stage in results["stages"].items() if "cross_word" not in name}
+    results["stages"] = stages | {"soft labels of cross_augmented, seed 1": labels}
+    (run / "results.json").write_text(json.dumps(results))
+    assert "(`cross_augmented`)" in method_of(card_of(run)) and "pseudo" in method_of(card_of(run))
 
 
 def test_a_dictionary_is_named_because_its_licence_counts(tmp_path: Path, tiny_model_dir: Path):

@@ -375,10 +375,9 @@ def test_a_model_that_travels_with_its_code_is_loaded_as_its_card_says(
     model = tmp_path / "bilstm"
     BiLstmCrfForTokenClassification(config).save_pretrained(model)
     extractor.save_pretrained(model)
-    run = make_run(tmp_path / "run", model, system="tsl", shares={"tsl": 0.9, "mt": 0.6}, target="sample:de")
-    results = json.loads((run / "results.json").read_text())
-    results["variants"]["cross_augmented"] = results["variants"].pop("tsl")
-    change_results(run, system="augmented", student="cross_augmented", variants=results["variants"])
+    shares = {"cross_augmented": 0.9, "source_mono": 0.6}
+    vectors = {"source_vectors": "en.vec", "target_vectors": "de.vec"}
+    run = make_run(tmp_path / "run", model, system="augmented", shares=shares, target="sample:de", **vectors)
     send(make_plan(run, REPO), api)
     files = hub.files(REPO)
     assert {"bilstm_crf.py", "word_features.py", "word_vectors.safetensors", "words_target.txt"} <= set(files)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy import SOURCE_WORDS, TARGET, TARGET_WORDS, Toy, stage_folders, write_corpus
+from toy import TARGET, TARGET_WORDS, Toy, stage_folders, write_corpus, write_toy_vectors
 
 from hf_xner.data.rows import read_soft_labels
 from hf_xner.errors import InputError
@@ -24,7 +24,6 @@ from hf_xner.systems.summary import summarise_run
 from hf_xner.training import augmented as training
 from hf_xner.translation.vectors import WordVectors, write_vectors
 
-SHARED = ["Angela", "Merkel", "John", "Kiel", "Bonn", ".", ",", "(", ")", *(f"both{number}" for number in range(30))]
 WIDTH = 8
 
 
@@ -54,15 +53,10 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     folder = tmp_path_factory.mktemp("vectors")
-    chance = np.random.default_rng(0)
-    turn = np.linalg.qr(chance.standard_normal((WIDTH, WIDTH)))[0]
-    ours, theirs = [*SHARED, *SOURCE_WORDS], [*SHARED, *TARGET_WORDS]
-    vectors = (chance.standard_normal((len(ours), WIDTH)) * np.linspace(3, 1, WIDTH)).astype(np.float32)
-    write_vectors(WordVectors(ours, vectors), folder / "source.vec")
-    write_vectors(WordVectors(theirs, (vectors @ turn.T).astype(np.float32)), folder / "target.vec")
+    source_vectors, target_vectors = write_toy_vectors(folder, WIDTH)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_XNER_CACHE", str(folder / "cache"))
-        yield Pair(toy, folder / "source.vec", folder / "target.vec")
+        yield Pair(toy, source_vectors, target_vectors)
 
 
 @dataclass(frozen=True)
@@ -294,6 +288,10 @@ def test_a_mapping_that_is_noise_is_not_trained_on(pair: Pair, tmp_path: Path):
         ({"dropout": 1.0}, "dropout is in"),
         ({"draws": 0}, "--draws: 0 is less than 1"),
         ({"source": ["sample:en", "sample:de"]}, "2 sources"),
+        (
+            {"variants": ["supervised"], "distil_to": "xner-mini"},
+            "--distil_to: the student would learn from the upper",
+        ),
         ({"mapping": "nowhere"}, "holds no mapping"),
         ({"source_vectors": "absent.vec"}, "no such file"),
         ({"longest_threshold": 1}, "no threshold between 7 and 1 words leaves a target sentence"),

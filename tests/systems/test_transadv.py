@@ -14,7 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import load_from_disk
-from toy import SOURCE_WORDS, TARGET_WORDS, Finished, Toy, command_line, stage_folders, subprocess_environment
+from toy import (
+    SOURCE_WORDS,
+    TARGET_WORDS,
+    Finished,
+    Toy,
+    command_line,
+    stage_folders,
+    subprocess_environment,
+    write_toy_dictionary,
+)
 
 from hf_xner.data.rows import RaggedColumn, read_soft_labels
 from hf_xner.errors import InputError
@@ -40,10 +49,7 @@ KINDS = (
 
 @pytest.fixture(scope="module")
 def dictionary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """From one toy "language" into the other; persons are copied, places and organisations too."""
-    place = tmp_path_factory.mktemp("dictionary") / "dictionary.txt"
-    place.write_text("".join(f"{word}\t{other}\n" for word, other in zip(SOURCE_WORDS, TARGET_WORDS, strict=True)))
-    return place
+    return write_toy_dictionary(tmp_path_factory.mktemp("dictionary") / "dictionary.txt")
 
 
 @pytest.fixture(scope="module")

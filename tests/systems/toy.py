@@ -53,6 +53,41 @@ def write_corpus(folder: Path, templates: list[str], words: list[str], sizes: di
     return folder
 
 
+def write_toy_dictionary(path: Path) -> Path:
+    """From one toy "language" into the other; names are copied."""
+    pairs = zip(SOURCE_WORDS, TARGET_WORDS, strict=True)
+    path.write_text("".join(f"{word}\t{other}\n" for word, other in pairs), encoding="utf-8")
+    return path
+
+
+def write_toy_vectors(folder: Path, width: int = 8) -> tuple[Path, Path]:
+    """Word vectors of both toy "languages" that share some words, one space turned against the other."""
+    import numpy as np
+
+    from hf_xner.translation.vectors import WordVectors, write_vectors
+
+    shared = [
+        "Angela",
+        "Merkel",
+        "John",
+        "Kiel",
+        "Bonn",
+        ".",
+        ",",
+        "(",
+        ")",
+        *(f"both{number}" for number in range(30)),
+    ]
+    chance = np.random.default_rng(0)
+    turn = np.linalg.qr(chance.standard_normal((width, width)))[0]
+    size = len(shared) + len(SOURCE_WORDS)
+    vectors = (chance.standard_normal((size, width)) * np.linspace(3, 1, width)).astype(np.float32)
+    write_vectors(WordVectors([*shared, *SOURCE_WORDS], vectors), folder / "source.vec")
+    turned = (vectors @ turn.T).astype(np.float32)
+    write_vectors(WordVectors([*shared, *TARGET_WORDS], turned), folder / "target.vec")
+    return folder / "source.vec", folder / "target.vec"
+
+
 @dataclass(frozen=True)
 class Toy:
     """Two corpora and an encoder."""
