@@ -10,14 +10,16 @@ from typing import Any
 from hf_xner.commands.labelled import check_types, load_labelled
 from hf_xner.errors import InputError
 
+CARD = "README.md"
+
 
 def add_parser(subparsers: Any) -> None:
     """Add `export` to the command line."""
     parser = subparsers.add_parser(
         "export",
         help="a tagger as an ONNX graph, in float32 or int8",
-        description="Writes DIR/onnx/model.onnx (or model_int8.onnx) with configuration and tokenizer: a folder that "
-        "xner predict, xner evaluate and Tagger.from_pretrained take like any other. A second export of the same "
+        description="Writes DIR/onnx/model.onnx (or model_int8.onnx) with configuration, tokenizer and card: a folder "
+        "that xner predict, xner evaluate and Tagger.from_pretrained take like any other. A second export of the same "
         "model may go into the same folder.",
     )
     parser.add_argument("model", metavar="MODEL", help="folder or Hub id of a token classifier")
@@ -53,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Export what `args` say; returns the exit code."""
     from transformers.utils import logging
 
+    from hf_xner.hub.export_card import export_card
     from hf_xner.inference.export import export_tagger
 
     if not args.onnx:
@@ -61,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--max_f1_drop {args.max_f1_drop}", remedy="give 0 or more points of F1 (percent)")
     logging.disable_progress_bar()
     record = export_tagger(args.model, args.output, int8=args.int8, measure=_measure(args), max_drop=args.max_f1_drop)
+    (args.output / CARD).write_text(export_card(record), encoding="utf-8")
     print(describe(record, args.output))
     return 0
 

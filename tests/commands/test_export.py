@@ -41,7 +41,8 @@ def test_options_reach_the_export_and_the_record_is_printed(tiny_model_dir, corp
         given.update(name=name, folder=folder, int8=int8, max_drop=max_drop, scores=measure(*load_tagger(name)))
         graph = {"dtype": "int8", "bytes": 26_400_000, "float32_parts": ["embeddings"]}
         f1 = {"mine validation": {"plain": {"model": 40.0, "int8": 39.9}}}
-        return {"graphs": {"onnx/model_int8.onnx": graph}, "f1": f1}
+        folder.mkdir()
+        return {"model": {"name": "tiny"}, "graphs": {"onnx/model_int8.onnx": graph}, "f1": f1}
 
     monkeypatch.setattr(export_module, "export_tagger", fake)
     options = ["--onnx", "--int8", "--evaluate", str(corpus), "--max_f1_drop", "0.3"]
@@ -53,6 +54,7 @@ def test_options_reach_the_export_and_the_record_is_printed(tiny_model_dir, corp
         f"{tmp_path}/out/onnx/model_int8.onnx: int8, 26.4 MB, float32: embeddings",
         "F1 mine validation, plain: model 40.00, int8 39.90",
     ]
+    assert "int8 loses at most 0.10 points" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_mistakes_are_told_before_the_work(tiny_model_dir, corpus, tmp_path):
