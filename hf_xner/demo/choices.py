@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hf_xner.errors import InputError
+from hf_xner.hub.encoder import HUB_ID
 from hf_xner.hub.languages import language_name
 from hf_xner.hub.run_facts import RunFacts, collect_facts
 from hf_xner.systems.run_folder import RESULTS
 from hf_xner.systems.summary import STUDENT
 from hf_xner.systems.teachers import Teachers, find_teachers
 
-_HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 NO_RUN = "This model comes without its run, so its teacher cannot be shown beside it."
 NO_TEACHER = "This model was trained on labels and has no teacher to be compared with."
 NO_STORE = "The stages of this run are not in the store of this machine, so its teacher cannot be shown beside it."
@@ -80,7 +79,7 @@ def _check_hub(place: str) -> None:
     why = "is a folder without either"
     if not Path(place).expanduser().exists():
         why = "there is no such folder"
-        if _HUB_ID.fullmatch(place):
+        if HUB_ID.fullmatch(place):
             try:
                 AutoConfig.from_pretrained(place)
                 return

@@ -9,7 +9,7 @@ from typing import Any
 
 from hf_xner.models.builtin import ENCODERS
 
-_HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
+HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def encoder_of(results: dict[str, Any], asked: dict[str, Any], config: dict[str,
     if given in ENCODERS:
         return EncoderFacts(given, _licence_in(ENCODERS[given].path) or "research-only", built_in=True)
     folder = Path(given).expanduser()
-    if given != name or folder.is_dir() or given.startswith(".") or not _HUB_ID.fullmatch(given):
+    if given != name or folder.is_dir() or given.startswith(".") or not HUB_ID.fullmatch(given):
         return EncoderFacts(Path(name).name, _licence_in(folder) or "not stated")
     return EncoderFacts(name, f"that of [its own card](https://huggingface.co/{name})", hub=name)
 
