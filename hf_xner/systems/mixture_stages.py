@@ -15,7 +15,7 @@ from datasets import Dataset
 
 from hf_xner.data.mixtures import MixedTags, mix
 from hf_xner.data.paired_rows import VECTORS, write_vectors
-from hf_xner.data.rows import RaggedColumn, read_soft_labels, write_soft_labels
+from hf_xner.data.rows import RaggedColumn, write_soft_labels
 from hf_xner.evaluation.evaluate import KINDS, Evaluation, as_cut, gold_tags
 from hf_xner.evaluation.metrics import entity_scores
 from hf_xner.inference.decoding import TagDecoder
@@ -271,7 +271,7 @@ def mix_labels(
     )
 
     def work(folder: Path) -> None:
-        rows = _mixed_rows([_rows(part, voice.columns) for part, voice in zip(parts, tags.voices, strict=True)])
+        rows = zip(*(part.rows() for part in parts), strict=True)
         alpha = _alpha(weights, len(parts), len(text.data))
         mixed = (mix(row, one, tags) for row, one in zip(rows, alpha, strict=True))
         write_soft_labels(mixed, folder / "soft_labels-00000.arrow")
@@ -297,16 +297,6 @@ def _alpha(weights: Weights | None, n_teachers: int, n_sentences: int) -> np.nda
     if weights is None:
         return np.full((n_sentences, n_teachers), 1 / n_teachers)
     return weights.read(n_sentences)
-
-
-def _rows(part: SoftLabels, columns: Sequence[int]) -> Iterator[np.ndarray]:
-    """A teacher's probabilities (n_words, C_k) of each sentence."""
-    column = RaggedColumn(read_soft_labels(part.folder), "soft_labels")
-    return (column[index].reshape(-1, len(columns)).astype(np.float32) for index in range(len(column)))
-
-
-def _mixed_rows(parts: Sequence[Iterator[np.ndarray]]) -> Iterator[tuple[np.ndarray, ...]]:
-    return zip(*parts, strict=True)
 
 
 @dataclass(frozen=True)
@@ -392,7 +382,7 @@ def evaluate_mixture(
     """
     sentences = gold["tokens"][:]
     tags = mixture.tags
-    whole = [list(_rows(part, voice.columns)) for part, voice in zip(parts, tags.voices, strict=True)]
+    whole = [list(part.rows()) for part in parts]
     cut = []
     for tagger, probabilities in zip(mixture.teachers.values(), whole, strict=True):
         model, tokenizer = load_tagger(str(tagger.folder))

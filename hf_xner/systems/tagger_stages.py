@@ -17,7 +17,7 @@ import numpy as np
 from datasets import Dataset
 from tqdm.auto import tqdm
 
-from hf_xner.data.rows import read_soft_labels, write_soft_labels
+from hf_xner.data.rows import RaggedColumn, read_soft_labels, write_soft_labels
 from hf_xner.data.votes import read_votes
 from hf_xner.evaluation.calibration import apply_temperature, expected_calibration_error, fit_temperature
 from hf_xner.evaluation.evaluate import Evaluation, evaluate_model, gold_tags
@@ -70,6 +70,11 @@ class SoftLabels:
     def read(self) -> Dataset:
         """The memory-mapped column."""
         return read_soft_labels(self.folder)
+
+    def rows(self) -> Iterator[np.ndarray]:
+        """The probabilities of each sentence, (n_words, C) float32."""
+        column, width = RaggedColumn(self.read(), "soft_labels"), len(self.tag_names())
+        return (column[index].reshape(-1, width).astype(np.float32) for index in range(len(column)))
 
     def tag_names(self) -> list[str]:
         """The teacher's tags by id."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hf_xner.data.rows import RaggedColumn, write_soft_labels
+from hf_xner.data.rows import write_soft_labels
 from hf_xner.data.votes import vote, write_votes
 from hf_xner.systems.stages import Stage
 from hf_xner.systems.tagger_stages import SoftLabels, Votes
@@ -70,13 +70,17 @@ def average_soft_labels(
     )
 
     def work(folder: Path) -> None:
-        means = (np.average(rows, axis=0, weights=weights) for rows in _aligned(parts))
-        write_soft_labels(means, folder / "soft_labels-00000.arrow")
+        write_soft_labels((_mean(rows, weights) for rows in _aligned(parts)), folder / "soft_labels-00000.arrow")
 
     return SoftLabels(stage.key, space.run(stage, work, collective=False), parts[0].teacher)
 
 
-def _aligned(parts: Sequence[SoftLabels]) -> Iterator[list[np.ndarray]]:
+def _mean(rows: Sequence[np.ndarray], weights: Sequence[float] | None) -> np.ndarray:
+    # Without weights `np.average` takes the same mean, and then divides by the number of words, which may be 0.
+    return np.mean(rows, axis=0) if weights is None else np.average(rows, axis=0, weights=weights)
+
+
+def _aligned(parts: Sequence[SoftLabels]) -> Iterator[tuple[np.ndarray, ...]]:
     """For each sentence the probabilities (n_words, C) of every part, float32.
 
     Raises:
@@ -85,6 +89,4 @@ def _aligned(parts: Sequence[SoftLabels]) -> Iterator[list[np.ndarray]]:
     names = [part.tag_names() for part in parts]
     if any(other != names[0] for other in names):
         raise ValueError("models with different tags cannot be compared word by word")
-    columns = [RaggedColumn(part.read(), "soft_labels") for part in parts]
-    for index in range(len(columns[0])):
-        yield [column[index].reshape(-1, len(names[0])).astype(np.float32) for column in columns]
+    return zip(*(part.rows() for part in parts), strict=True)
