@@ -173,12 +173,13 @@ def _student(models: _Models, variant: str) -> TrainedTagger:
     else:
         labels = label_text(space, f"soft labels, seed {seed}", teacher, space.target_text)
     matches = models.layers.matches() if distillers else [(models.layers.student_shape.depth, 0)]
+    # Options without effect keep one value, so that they stay out of the stage's key.
     loss = StudentLoss(
         channels=tuple(position for _, position in matches),
-        beta=models.weight("beta"),
+        beta=models.weight("beta") if distillers else 0.0,
         mmd_model=arguments.mmd_model if by_model else 0.0,
         mmd_language=arguments.mmd_language if by_language else 0.0,
-        discrepancy=models.discrepancy,
+        discrepancy=models.discrepancy if by_model or by_language else Discrepancy(),
     )
     vectors = None
     if loss.compares:
@@ -194,7 +195,7 @@ def _student(models: _Models, variant: str) -> TrainedTagger:
         models.settings("student"),
         ChannelSettings(
             layers=tuple(layer for layer, _ in matches),
-            weighting=arguments.channel_weighting,
+            weighting=arguments.channel_weighting if distillers else "softmax",
             teacher_hidden_size=models.layers.projected_width() if loss.compares else None,
         ),
         loss,

@@ -391,6 +391,23 @@ def test_options_reach_the_stages(toy: Toy, tmp_path: Path):
     assert (arguments.teacher_epochs, arguments.student_epochs, arguments.batch_size) == (10, 10, 32)
 
 
+def test_an_option_is_part_of_a_key_only_where_it_takes_part(toy: Toy, tmp_path: Path):
+    before = planned(toy, tmp_path)
+    with_channels = {"msd", "without_mmd_l", "without_mmd_m", "without_mmd"}
+    compared = {"msd", "without_mmd_l", "without_mmd_m", "without_distillers", "tsl_mmd"}
+    for option, expected in (
+        ({"beta": 0.3}, with_channels),
+        ({"channel_weighting": "free"}, with_channels),
+        ({"mmd_kernels": 1}, compared),
+        ({"mmd_model": 0.5}, {"msd", "without_mmd_l", "without_distillers"}),
+        ({"mmd_language": 0.5}, {"msd", "without_mmd_m", "without_distillers"}),
+        ({"mmd_implicit": 0.5}, {"tsl_mmd"}),
+    ):
+        after = planned(toy, tmp_path, **option)
+        changed = {name.split(" student")[0] for name, stage in after.items() if stage.key != before[name].key}
+        assert changed & set(msd.VARIANTS) == expected, option
+
+
 def test_published_rates_are_for_published_encoders(toy: Toy, tmp_path: Path):
     rates = {"teacher_learning_rate": None, "student_learning_rate": None}
     stages = planned(toy, tmp_path, **rates)

@@ -19,7 +19,7 @@ def prose() -> str:
     """Several sentences a line, full stops glued to words."""
     sentences = [" ".join(word for word, _ in sentence) for sentence in make_sentences(TARGET, TARGET_WORDS, 12, 21)]
     return "\n".join(
-        f"{one.removesuffix(' .')}. {two}" for one, two in zip(sentences[::2], sentences[1::2], strict=True)
+        f"{one.removesuffix(' .')}. Bonn {two}" for one, two in zip(sentences[::2], sentences[1::2], strict=True)
     )
 
 

@@ -36,6 +36,7 @@ def options(toy: Toy, folder: Path, store: Path, **more: Any) -> dict[str, Any]:
     quick = {"teacher_epochs": 1.0, "student_epochs": 1.0, "max_target_sentences": 16}
     # The [CLS] states of an encoder that nobody has trained are all alike.
     quick |= {"similarity_embedding": "mean", "similarity_epochs": 8.0, "similarity_learning_rate": 0.01}
+    quick |= {"similarity_batch_size": 38}  # half of all sentences: two processes share every batch evenly
     return toy.options(folder, store, **{**quick, **more})
 
 
