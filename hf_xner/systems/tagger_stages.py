@@ -7,6 +7,7 @@ whether it needs doing. Bump a stage's version when a change to the code changes
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -33,6 +34,8 @@ from hf_xner.systems.workspace import Labelled, Unlabelled, Workspace
 from hf_xner.training.fit import MODEL, fit
 from hf_xner.training.settings import FitSettings
 from hf_xner.training.trainer import VotedLabelLoss, hard_label_loss, soft_label_loss, tagging_loss
+
+logger = logging.getLogger(__name__)
 
 TRAIN_VERSION = 2
 LABEL_VERSION = 1
@@ -284,8 +287,24 @@ def score_tagger(space: Workspace, name: str, tagger: TrainedTagger, gold: Label
         tokenizer = in_language(tokenizer, _side(space, gold))
         outcome = evaluate_model(model, tokenizer, gold.data, start_constraint=constrained)
         write_outcome(folder, gold, outcome)
+        warn_of_silence(name, outcome)
 
     return space.run(stage, work, collective=False)
+
+
+def warn_of_silence(name: str, outcome: Evaluation) -> None:
+    """Tell that a tagger finds nothing at all where there is something to find, and what to do about it.
+
+    The squared error of probabilities is flat where the softmax is sure of O; a student that a high rate drives there
+    in its first steps stays.
+    """
+    found = any(tag != "O" for predicted in outcome.predictions.values() for tags in predicted for tag in tags)
+    if not found and any(tag != "O" for tags in outcome.gold for tag in tags):
+        logger.warning(
+            "%s: not one entity is found; if this is a student, try a lower --student_learning_rate, a larger "
+            "--warmup or more passes",
+            name,
+        )
 
 
 def write_outcome(folder: Path, gold: Labelled, outcome: Evaluation) -> None:

@@ -416,7 +416,7 @@ def test_published_rates_are_for_published_encoders(toy: Toy, tmp_path: Path):
     assert stages["without_all student, seed 1"].settings["learning_rate"] == 2e-5
     built_in = planned(toy, tmp_path, **rates, encoder="xner-mini")
     assert built_in["teacher with channels, seed 1"].settings["learning_rate"] == 5e-4
-    assert built_in["msd student, seed 1"].settings["learning_rate"] == 1e-3
+    assert built_in["msd student, seed 1"].settings["learning_rate"] == 5e-4
 
 
 def test_the_forward_batch_is_part_of_a_key_only_where_rows_are_compared(toy: Toy, tmp_path: Path):
