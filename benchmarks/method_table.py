@@ -120,7 +120,8 @@ def format_gaps(results: dict[str, Any], set_name: str = "target_test") -> str:
     for number, result in enumerate(results.values()):
         for gap in (gap for gap in result["differences"] if gap["set"] == set_name):
             row = rows.setdefault(f"{gap['first']} - {gap['second']}", [""] * (len(header) - 1))
-            tests = (gap.get("over_seeds"), gap.get("over_seeds_tagger"))
+            plain = gap.get("over_seeds") or gap.get("over_sentences")  # sentences: plain F1 of the first seed alone
+            tests = (plain, gap.get("over_seeds_tagger"))
             row[2 * number : 2 * number + 2] = map(_interval, tests)
     return table(header, [[name, *cells] for name, cells in rows.items()])
 
@@ -133,7 +134,8 @@ def _cell(summary: dict[str, Any]) -> str:
 def _interval(test: dict[str, Any] | None) -> str:
     if test is None:
         return ""
-    return f"{100 * test['mean_difference']:+.2f} [{100 * test['low']:+.2f}, {100 * test['high']:+.2f}]"
+    middle = test["mean_difference"] if "mean_difference" in test else test["difference"]
+    return f"{100 * middle:+.2f} [{100 * test['low']:+.2f}, {100 * test['high']:+.2f}]"
 
 
 if __name__ == "__main__":

@@ -117,3 +117,10 @@ def test_what_is_made_for_one_target_alone_stays_in_its_column():
     seeds = {"seed 1": {"alpha": {"en": 0.4, "nl": 0.6}}, "seed 2": {"alpha": {"en": 0.2, "nl": 0.8}}}
     results["es"]["language_weights"] = {"bilinear": seeds}
     assert "en 0.300, nl 0.700" in method_table.format_weights(results)
+
+
+def test_one_seed_has_intervals_over_sentences():
+    gap = {"first": "msd", "second": "mt", "set": "target_test"}
+    gap |= {"over_sentences": {"difference": 0.0212, "low": 0.0111, "high": 0.0307}}
+    table = method_table.format_gaps({"conll2002:es": {"differences": [gap]}})
+    assert "+2.12 [+1.11, +3.07]" in table
