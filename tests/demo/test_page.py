@@ -157,7 +157,7 @@ def test_what_the_transfer_added_is_listed_beside_the_teacher(visit: Visitor):
 
 def test_another_model_brings_its_own_facts_teachers_and_examples(visit: Visitor):
     visit.open()
-    assert "Elena Zabalegui" in visit.page.locator("#examples").inner_text()
+    visit.page.locator("#examples").get_by_text("Elena Zabalegui").wait_for()
     visit.find("Kiel")
     visit.told("1 entity found.")
     visit.choose("Model", "English teacher")
