@@ -27,7 +27,7 @@ from typing import Any
 from hf_xner.errors import InputError
 from hf_xner.pretraining.card import model_card, read_manifest, readable, save_card
 
-UNRECORDED = {"output_dir", "data_dir", "manifests", "prepare_only", "save_minutes", "workers", "compiled"}
+UNRECORDED = {"output_dir", "data_dir", "manifests", "prepare_only", "save_minutes", "workers"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,7 +79,6 @@ def parser() -> argparse.ArgumentParser:
     schedule.add_argument("--candidates", type=int, default=4096, help="sampled softmax, 0: full (%(default)s)")
     schedule.add_argument("--save_minutes", type=float, default=10.0, help="between checkpoints (%(default)s)")
     schedule.add_argument("--workers", type=int, default=0, help="processes that make rows (%(default)s)")
-    schedule.add_argument("--compiled", action="store_true", help="compile the encoder (GPUs: faster after a minute)")
     schedule.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     return result
 

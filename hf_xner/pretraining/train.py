@@ -52,7 +52,6 @@ class Schedule:
         candidates: Sub-words the softmax runs over while training; 0 for all.
         save_minutes: Minutes between checkpoints.
         workers: Processes that make rows.
-        compiled: Whether torch compiles the encoder.
         seed: Seed.
     """
 
@@ -65,7 +64,6 @@ class Schedule:
     candidates: int = 4096
     save_minutes: float = 10.0
     workers: int = 0
-    compiled: bool = False
     seed: int = 0
 
     def factor(self, step: int) -> float:
@@ -103,11 +101,6 @@ class PretrainingTrainer(Trainer):
     def __init__(self, *args: Any, factor: Callable[[int], float], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.factor = factor
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """As it is, but never compiled: a few rows in another shape are not worth a compilation."""
-        with torch.compiler.set_stance("force_eager"):
-            return super().evaluate(*args, **kwargs)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Warm-up, constant, decay."""
@@ -307,8 +300,6 @@ def _trainer(
         report_to="none",
         disable_tqdm=True,
     )
-    if schedule.compiled:
-        model.bert.compile()  # in place: names of weights stay; the output layer has another shape in every step
     count = min(HELD_OUT_ROWS, *(max(1, len(ids) // (dataset.settings.length - 2)) for ids in dataset.text.values()))
     return PretrainingTrainer(
         model=model,
