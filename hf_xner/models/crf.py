@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from .decoding import best_sequences
+from .forward_backward import LogPartition, run_backward, run_forward
+
+TINY = 1e-300
 
 
 class LinearChainCrf(nn.Module):
@@ -57,7 +60,8 @@ class LinearChainCrf(nn.Module):
 
     def log_partition(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """log Z: the log of the sum over all tag sequences of exp(score), shape (B,); the forward algorithm."""
-        return torch.logsumexp(self._forward_scores(emissions, mask)[-1], dim=1)
+        log_z: Tensor = LogPartition.apply(emissions, self.transitions, mask)
+        return log_z
 
     @torch.no_grad()
     def log_marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
@@ -66,10 +70,10 @@ class LinearChainCrf(nn.Module):
         At padding all tags are equally probable, so that a softmax is defined everywhere.
         """
         _check(emissions, mask, self.transitions)
-        forward = torch.stack(self._forward_scores(emissions, mask, level=True), dim=1)
-        both = forward + torch.stack(self._backward_scores(emissions, mask), dim=1)
-        log_marginals = both - torch.logsumexp(both, dim=2, keepdim=True)
-        uniform = -torch.tensor(float(emissions.shape[2]), device=emissions.device).log()
+        chain = run_forward(emissions, self.transitions, mask)
+        marginals = (chain.forward * run_backward(chain, mask)[0]).transpose(0, 1)
+        log_marginals = (marginals / marginals.sum(dim=2, keepdim=True)).clamp(min=TINY).log().to(emissions.dtype)
+        uniform = -torch.tensor(float(emissions.shape[2]), device=emissions.device, dtype=emissions.dtype).log()
         return torch.where(mask.unsqueeze(2), log_marginals, uniform)
 
     @torch.no_grad()
@@ -77,34 +81,6 @@ class LinearChainCrf(nn.Module):
         """The most probable tag sequence of every sentence (Viterbi, 1967): (B, W) int64, -1 at padding."""
         _check(emissions, mask, self.transitions)
         return best_sequences(emissions, mask, self.transitions)[0]
-
-    def _forward_scores(self, emissions: Tensor, mask: Tensor, *, level: bool = False) -> list[Tensor]:
-        """For each word log-sums over what leads to each of its tags, its own emission included: W of (B, C).
-
-        At padding they stay those of the last word. With `level` they are kept near 0, up to a constant of the word,
-        so that long sentences lose no digits.
-        """
-        score = emissions[:, 0]
-        scores = [score]
-        for word in range(1, emissions.shape[1]):
-            following = torch.logsumexp(score.unsqueeze(2) + self.transitions, dim=1) + emissions[:, word]
-            score = torch.where(mask[:, word].unsqueeze(1), _leveled(following) if level else following, score)
-            scores.append(score)
-        return scores
-
-    def _backward_scores(self, emissions: Tensor, mask: Tensor) -> list[Tensor]:
-        """For each word log-sums over what comes after each of its tags, up to a constant: W of (B, C)."""
-        score = torch.zeros_like(emissions[:, 0])
-        scores = [score]
-        for word in range(emissions.shape[1] - 1, 0, -1):
-            ahead = (score + emissions[:, word]).unsqueeze(1) + self.transitions
-            score = torch.where(mask[:, word].unsqueeze(1), _leveled(torch.logsumexp(ahead, dim=2)), score)
-            scores.append(score)
-        return scores[::-1]
-
-
-def _leveled(score: Tensor) -> Tensor:
-    return score - score.amax(dim=1, keepdim=True)
 
 
 def _check(emissions: Tensor, mask: Tensor, transitions: Tensor) -> None:

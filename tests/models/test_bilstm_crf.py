@@ -281,7 +281,7 @@ torch.save(model(**inputs).logits, sys.argv[2])
 def test_saved_code_loads_where_hf_xner_is_not_installed(tmp_path):
     folder, result = tmp_path / "bilstm-crf", tmp_path / "logits.pt"
     model, reader = save(folder)
-    code = {"bilstm_crf.py", "crf.py", "decoding.py", "lstm.py", "word_features.py"}
+    code = {"bilstm_crf.py", "crf.py", "decoding.py", "forward_backward.py", "lstm.py", "word_features.py"}
     assert {path.name for path in folder.glob("*.py")} == code
     environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
     environment.pop("PYTHONPATH", None)

@@ -102,6 +102,22 @@ def test_a_sentence_of_a_thousand_words_keeps_its_digits():
     assert torch.equal(crf.decode(emissions, mask), exact.decode(emissions.double(), mask))
 
 
+def test_what_is_as_good_as_forbidden_leaves_numbers_finite():
+    crf, emissions, mask = make(dtype=torch.float32)
+    crf.transitions.data[0, 1] = -1e4
+    emissions[0, 2, 2] = 1e4  # and with it every other tag of that word
+    emissions.requires_grad_()
+    tags = torch.zeros(mask.shape, dtype=torch.long)
+    loss = crf.negative_log_likelihood(emissions, tags, mask)
+    loss.sum().backward()
+    assert loss[0].item() == pytest.approx(1e4, rel=1e-2) and torch.isfinite(loss).all()
+    for values in (emissions.grad, crf.transitions.grad):
+        assert torch.isfinite(values).all()
+    marginals = crf.log_marginals(emissions, mask).exp()
+    assert torch.isfinite(marginals).all()
+    assert marginals[0, 2, 2] == pytest.approx(1.0)
+
+
 def test_tags_by_transitions_there_is_nothing_else_to_learn():
     assert [(name, tuple(weight.shape)) for name, weight in LinearChainCrf(17).named_parameters()] == [
         ("transitions", (17, 17))
