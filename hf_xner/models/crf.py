@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .decoding import best_sequences
 from .forward_backward import LogPartition, run_backward, run_forward
 
-TINY = 1e-300
+TINY = 1e-37  # a normal number in float32 too
 
 
 class LinearChainCrf(nn.Module):

@@ -2,7 +2,8 @@
 
 Probabilities are rescaled at every word and kept in float64, so that a word costs one small matrix product each way
 and long sentences lose no digits. Scores more than 300 below the best of their word, or below the best transition,
-count as 300 below: e^-300 of something is nothing, and nothing here may become 0.
+count as 300 below: e^-300 of something is nothing, and nothing here may become 0. Apple's GPUs have no float64: there
+it is float32, and 40.
 
 This file travels with saved models, so it imports only torch.
 """
@@ -14,11 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-LEAST_SCORE = -300.0
+DOUBLE, SINGLE = (torch.float64, -300.0), (torch.float32, -40.0)
 
 
 class Chain(NamedTuple):
-    """Rescaled forward probabilities of B sentences of W words and C tags, in float64.
+    """Rescaled forward probabilities of B sentences of W words and C tags.
 
     Attributes:
         forward: (W, B, C), of a tag given the words up to its own; sums to 1. At padding those of the last word.
@@ -35,6 +36,11 @@ class Chain(NamedTuple):
     log_z: Tensor
 
 
+def precision_on(device: torch.device) -> tuple[torch.dtype, float]:
+    """What a device computes in, and what a score is at least."""
+    return SINGLE if device.type == "mps" else DOUBLE
+
+
 def run_forward(emissions: Tensor, transitions: Tensor, mask: Tensor) -> Chain:
     """From the first word to the last.
 
@@ -43,10 +49,11 @@ def run_forward(emissions: Tensor, transitions: Tensor, mask: Tensor) -> Chain:
         transitions: (C, C), a column's tag after a row's.
         mask: (B, W) bool, True at words, which come first.
     """
-    scores, words = emissions.double().transpose(0, 1), mask.T.unsqueeze(2)
-    best, best_pass = scores.amax(dim=2, keepdim=True), transitions.double().max()
-    factors = (scores - best).clamp(min=LEAST_SCORE).exp()
-    passes = (transitions.double() - best_pass).clamp(min=LEAST_SCORE).exp()
+    dtype, least = precision_on(emissions.device)
+    scores, words = emissions.to(dtype).transpose(0, 1), mask.T.unsqueeze(2)
+    best, best_pass = scores.amax(dim=2, keepdim=True), transitions.to(dtype).max()
+    factors = (scores - best).clamp(min=least).exp()
+    passes = (transitions.to(dtype) - best_pass).clamp(min=least).exp()
     forward, norms = torch.empty_like(factors), torch.empty_like(best)
     before: Tensor | None = None
     for values, norm, factor, is_word in zip(forward, norms, factors, words, strict=True):
@@ -98,7 +105,7 @@ class LogPartition(torch.autograd.Function):
         *saved, mask = ctx.saved_tensors
         chain = Chain(*saved)
         following, pair_weights = run_backward(chain, mask)
-        weight = grad.double().unsqueeze(1)
+        weight = grad.to(chain.norms.dtype).unsqueeze(1)
         marginals = chain.forward * following * (mask.T.unsqueeze(2) * weight)
         pairs = torch.einsum("wbi,wbj->ij", chain.forward[:-1] * weight, pair_weights) * chain.passes
         return marginals.transpose(0, 1).to(ctx.dtype), pairs.to(ctx.dtype), None

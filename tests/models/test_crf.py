@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 import torch
 
+from hf_xner.models import forward_backward
 from hf_xner.models.crf import LinearChainCrf
 
 LENGTHS = [4, 1, 3, 2]
@@ -102,7 +103,9 @@ def test_a_sentence_of_a_thousand_words_keeps_its_digits():
     assert torch.equal(crf.decode(emissions, mask), exact.decode(emissions.double(), mask))
 
 
-def test_what_is_as_good_as_forbidden_leaves_numbers_finite():
+@pytest.mark.parametrize("precision", [forward_backward.DOUBLE, forward_backward.SINGLE])
+def test_what_is_as_good_as_forbidden_leaves_numbers_finite(precision, monkeypatch):
+    monkeypatch.setattr(forward_backward, "precision_on", lambda device: precision)
     crf, emissions, mask = make(dtype=torch.float32)
     crf.transitions.data[0, 1] = -1e4
     emissions[0, 2, 2] = 1e4  # and with it every other tag of that word
@@ -116,6 +119,21 @@ def test_what_is_as_good_as_forbidden_leaves_numbers_finite():
     marginals = crf.log_marginals(emissions, mask).exp()
     assert torch.isfinite(marginals).all()
     assert marginals[0, 2, 2] == pytest.approx(1.0)
+
+
+def test_float32_where_there_is_no_float64_gives_the_same(monkeypatch):
+    crf, emissions, mask = make(dtype=torch.float32)
+    tags = torch.zeros(mask.shape, dtype=torch.long)
+    found = []
+    for precision in (forward_backward.DOUBLE, forward_backward.SINGLE):
+        monkeypatch.setattr(forward_backward, "precision_on", lambda device, chosen=precision: chosen)
+        values = emissions.clone().requires_grad_()
+        loss = crf.negative_log_likelihood(values, tags, mask)
+        found.append(
+            (loss, *torch.autograd.grad(loss.sum(), [values, crf.transitions]), crf.log_marginals(values, mask))
+        )
+    for double, single in zip(*found, strict=True):
+        torch.testing.assert_close(double, single, rtol=1e-4, atol=1e-5)
 
 
 def test_tags_by_transitions_there_is_nothing_else_to_learn():
