@@ -88,7 +88,7 @@ def mmd_squared_to_each(
         unbiased: Leave the distance of a vector to itself out of the means, so that two samples of one distribution
             give 0 on average, and negative values too. A set of one vector has no other distance and keeps it. The
             released program does not leave it out.
-        bandwidth: b, to compare several pairs of sets by one measure.
+        bandwidth: b, to compare several pairs of sets by one measure; at least `EPSILON` is taken.
 
     Returns:
         One scalar for each sample, float32 at least; between 0 and 2 `kernels` unless unbiased.
@@ -100,10 +100,11 @@ def mmd_squared_to_each(
         raise ValueError("MMD needs at least one vector in every set")
     centred, *rest = _centred([reference, *samples])
     within = squared_distances(centred, centred)
+    given = None if bandwidth is None else torch.as_tensor(bandwidth).to(within).clamp(min=EPSILON)
     results = []
     for sample in rest:
         blocks = (within, squared_distances(sample, sample), squared_distances(centred, sample))
-        width = _bandwidth(*blocks) if bandwidth is None else torch.as_tensor(bandwidth, device=within.device)
+        width = _bandwidth(*blocks) if given is None else given
         first, second, across = (_gaussian_kernels(block, width, kernels) for block in blocks)
         results.append(_mean_within(first, unbiased) + _mean_within(second, unbiased) - 2 * across.mean())
     return results

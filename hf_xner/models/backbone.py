@@ -10,7 +10,9 @@ from transformers import MODEL_MAPPING, PreTrainedConfig
 
 def classifier_dropout(config: Any) -> float:
     """Dropout before the classifier of the encoder's own token-classification class."""
-    values = (getattr(config, name, None) for name in ("classifier_dropout", "hidden_dropout_prob", "dropout"))
+    # The second is ALBERT's name for the first.
+    names = ("classifier_dropout", "classifier_dropout_prob", "hidden_dropout_prob", "dropout")
+    values = (getattr(config, name, None) for name in names)
     return float(next((value for value in values if value is not None), 0.1))
 
 

@@ -18,7 +18,8 @@ def encoder_layers(model: Any) -> nn.ModuleList:
         ValueError: No list of that many layers was found.
     """
     depth = model.config.num_hidden_layers
-    for module in model.modules():
+    # Not in a research model's other parts: its classifiers are a list too.
+    for module in getattr(model, "backbone", model).modules():
         if isinstance(module, nn.ModuleList) and len(module) == depth:
             return module
     raise ValueError(f"{type(model).__name__} has no list of {depth} layers to freeze: use freeze_layers=0")

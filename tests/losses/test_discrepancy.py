@@ -128,6 +128,15 @@ def test_no_gradient_goes_through_the_bandwidth():
     torch.testing.assert_close(free, fixed)
 
 
+@pytest.mark.parametrize("bandwidth", [0, 0.0, torch.tensor(0.0)])
+def test_a_bandwidth_of_nothing_stays_finite(bandwidth):
+    x, y = vectors(3).requires_grad_(), vectors(4, seed=1)
+    value = mmd_squared(x, y, bandwidth=bandwidth)
+    (gradient,) = torch.autograd.grad(value, x)
+    assert torch.isfinite(value) and torch.isfinite(gradient).all()
+    assert mmd_squared(x, x, bandwidth=bandwidth).item() == pytest.approx(0, abs=1e-12)
+
+
 @pytest.mark.parametrize("unbiased", [False, True])
 @pytest.mark.parametrize("kernels", [1, 5])
 @pytest.mark.parametrize("shapes", [(1, 1), (1, 4), (4, 1), (3, 3)])

@@ -27,6 +27,18 @@ def test_embeddings_and_a_quarter_of_the_layers_are_frozen_in_every_family(model
     assert all(weight.requires_grad for weight in model.classifier.parameters())
 
 
+def test_a_research_models_classifiers_are_no_layers():
+    """ALBERT has one layer that is used several times, and a list of four in none of its parts."""
+    from hf_xner.models import MultiChannelConfig, MultiChannelForTokenClassification
+
+    albert = AutoConfig.for_model("albert", **{**TINY, "num_hidden_layers": 4, "embedding_size": 8})
+    model = MultiChannelForTokenClassification(MultiChannelConfig(encoder_config=albert, channel_layers=[1, 2, 3, 4]))
+    with pytest.raises(ValueError, match="has no list of 4 layers to freeze: use freeze_layers=0"):
+        freeze_bottom(model, 3)
+    assert all(weight.requires_grad for weight in model.classifiers.parameters())
+    assert freeze_bottom(model, 0) and all(weight.requires_grad for weight in model.classifiers.parameters())
+
+
 def test_three_of_twelve_as_published():
     config = AutoConfig.for_model("bert", **{**TINY, "num_hidden_layers": 12})
     model = AutoModelForTokenClassification.from_config(config)

@@ -91,6 +91,8 @@ def test_dropout_is_the_encoders_own_unless_given():
     assert MultiChannelConfig(encoder_config=encoder_config(classifier_dropout=0.3)).channel_dropout == 0.3
     assert MultiChannelConfig(encoder_config=encoder_config(hidden_dropout_prob=0.2)).channel_dropout == 0.2
     assert MultiChannelConfig(encoder_config=encoder_config(), channel_dropout=0.0).channel_dropout == 0.0
+    albert = encoder_config("albert", classifier_dropout_prob=0.3, hidden_dropout_prob=0.0)
+    assert MultiChannelConfig(encoder_config=albert).channel_dropout == 0.3
 
 
 def test_softmax_weights_as_released():
