@@ -9,6 +9,7 @@ the teacher and of each student that has some, and one with lambda. Tags are onl
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from hf_xner.errors import InputError
 
 HELP = "MSD: F1 of every channel, and lambda"
 SETS = {"source_dev": "validation", "source_test": "test", "target_dev": "validation", "target_test": "test"}
+DEFAULT_SETS = ("source_test", "target_test")
+
+logger = logging.getLogger("hf_xner")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_folder", metavar="RUN", type=Path, help="the --output_dir of a run of msd")
     parser.add_argument("--seed", dest="seed_of_run", type=int, help="which of its seeds (the first)")
     parser.add_argument(
-        "--sets", nargs="+", choices=SETS, default=["source_test", "target_test"], help="labelled sets to score"
+        "--sets",
+        nargs="+",
+        choices=SETS,
+        help=f"labelled sets to score (those there are of {', '.join(DEFAULT_SETS)})",
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help="where the files go (RUN/analysis)")
 
@@ -39,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             "no model of this run has channels", where=str(opened.folder), remedy="make one of --variants teacher msd"
         )
     place = arguments.output or arguments.run_folder / "analysis"
-    golds = {name: _gold(opened, name) for name in arguments.sets}
+    golds = _golds(opened, arguments.sets)
     scores = [row for name, model in models.items() for row in _scores(name, model, golds)]
     weights = [row for name, model in models.items() for row in _weights(name, model)]
     written = [write_rows(place / "channels.csv", scores), write_rows(place / "lambda.csv", weights)]
@@ -59,9 +66,25 @@ def models_with_channels(opened: OpenedRun, seed: int) -> dict[str, tuple[Any, A
     return {name: load_research_model(tagger) for name, tagger in found.items() if tagger is not None}
 
 
-def _gold(opened: OpenedRun, name: str) -> Any:
-    arguments = opened.space.arguments
-    return opened.space.labelled(arguments.source[0] if name.startswith("source") else arguments.target, SETS[name])
+def _golds(opened: OpenedRun, asked: list[str] | None) -> dict[str, Any]:
+    """The labelled sets by name: those asked for, or those of the default ones that the corpora have.
+
+    Raises:
+        InputError: One that was asked for is not there, or no default one is.
+    """
+    space, golds = opened.space, {}
+    for name in asked or DEFAULT_SETS:
+        spec = space.arguments.source[0] if name.startswith("source") else space.arguments.target
+        split, corpus = SETS[name], space.corpus(spec)
+        if split in corpus and "ner_tags" in corpus[split].column_names:
+            golds[name] = space.labelled(spec, split)
+        elif asked:
+            raise InputError(f"{spec} has no labelled {split} split", where="--sets", remedy=f"leave {name} out")
+        else:
+            logger.warning("%s has no labelled %s split: nothing to score as %s", spec, split, name)
+    if not golds:
+        raise InputError("there is no labelled test split to score", where="--sets", remedy="try --sets source_dev")
+    return golds
 
 
 def _scores(name: str, loaded: tuple[Any, Any], golds: dict[str, Any]) -> list[dict[str, Any]]:

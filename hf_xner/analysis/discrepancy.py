@@ -7,8 +7,10 @@ sentences, by t-SNE, for plain distillation, with distillers, and with MMD too. 
 discrepancy.png/.svg): MMD^2, symmetric KL and cosine between four pairs of domains for every variant of the run; the
 bars are those of MSD and its ablations, as in the paper, where the run has two of them.
 
-MMD^2 is the estimator of the training loss, five kernels and biased; KL and cosine are taken between the domains' mean
-vectors, KL after a softmax, which is our reading of a paper that does not say how a vector becomes a distribution.
+MMD^2 is the estimator of the training loss, five kernels and biased, but with one bandwidth for each pair of domains:
+the mean over the run's variants of what each would have of its own. With a bandwidth of its own each bar would be on a
+scale of its own. KL and cosine are taken between the domains' mean vectors, KL after a softmax, which is our reading
+of a paper that does not say how a vector becomes a distribution.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not vectors:
         raise InputError("this run has made no student", where=str(opened.folder), remedy="add --variants msd")
     place = arguments.output or arguments.run_folder / "analysis"
-    rows = [row for name, groups in vectors.items() for row in _distances(name, groups, arguments.measured)]
+    rows = _distances(vectors, arguments.measured)
     written = [
         write_rows(place / "discrepancy.csv", rows),
         *save_figure(_bars(rows), place / "discrepancy"),
@@ -129,21 +131,38 @@ def _comparable(groups: Vectors) -> bool:
     return len({vectors.shape[1] for vectors in groups.values()}) == 1
 
 
-def _distances(variant: str, groups: Vectors, count: int) -> list[dict[str, Any]]:
-    """The three measures for the pairs of domains whose vectors have one width."""
+def _distances(vectors: Mapping[str, Vectors], count: int) -> list[dict[str, Any]]:
+    """The three measures of every variant, for the pairs of domains whose vectors have one width."""
+    rows: list[dict[str, Any]] = []
+    for pair in PAIRS:
+        domains = {variant: [groups[name][:count] for name in pair] for variant, groups in vectors.items()}
+        same = {variant: found for variant, found in domains.items() if found[0].shape[1] == found[1].shape[1]}
+        for variant, values in _measures(same).items():
+            rows += [
+                {"variant": variant, "pair": "-".join(pair), "measure": name, "value": value}
+                for name, value in values.items()
+            ]
+    order = list(vectors)
+    return sorted(rows, key=lambda row: order.index(row["variant"]))
+
+
+def _measures(domains: Mapping[str, list[np.ndarray]]) -> dict[str, dict[str, float]]:
+    """The three measures between two domains, for each variant; MMD with one bandwidth for all of them."""
     import torch
 
-    from hf_xner.losses.discrepancy import cosine_of_means, mmd_squared, symmetric_kl
+    from hf_xner.losses.discrepancy import cosine_of_means, mean_squared_distance, mmd_squared, symmetric_kl
 
-    measures = {"MMD^2": mmd_squared, "symmetric KL": symmetric_kl, "cosine": cosine_of_means}
-    rows = []
-    for pair in PAIRS:
-        one, other = (torch.from_numpy(groups[name][:count]) for name in pair)
-        if one.shape[1] == other.shape[1]:
-            for name, measure in measures.items():
-                row = {"variant": variant, "pair": "-".join(pair), "measure": name}
-                rows.append(row | {"value": float(measure(one, other))})
-    return rows
+    tensors = {variant: [torch.from_numpy(part) for part in parts] for variant, parts in domains.items()}
+    widths = [float(mean_squared_distance(*parts)) for parts in tensors.values()]
+    bandwidth = sum(widths) / max(1, len(widths))
+    return {
+        variant: {
+            "MMD^2": float(mmd_squared(*parts, bandwidth=bandwidth)),
+            "symmetric KL": float(symmetric_kl(*parts)),
+            "cosine": float(cosine_of_means(*parts)),
+        }
+        for variant, parts in tensors.items()
+    }
 
 
 def _points(variant: str, groups: Vectors, count: int, seed: int) -> list[dict[str, Any]]:
@@ -192,6 +211,7 @@ def _bars(rows: list[dict[str, Any]]) -> Any:
                 axes.set_ylabel(measure.replace("^2", "²"))
             if measure == "cosine":
                 _zoom(axes, [values[measure, pair, name] for name in there])
+    figure.supxlabel("MMD²: one bandwidth for all bars of a panel, the mean over the variants", fontsize=8)
     return figure
 
 

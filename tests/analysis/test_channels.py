@@ -6,11 +6,13 @@ import csv
 from pathlib import Path
 
 import pytest
+from datasets import DatasetDict
 from toy import Finished
 
 from hf_xner.cli import main
 from hf_xner.inference.loading import load_tagger
 from hf_xner.models.register import register_models
+from hf_xner.systems.workspace import Workspace
 from hf_xner.training.fit_channels import CHANNELS
 
 
@@ -37,6 +39,33 @@ def test_every_channel_is_scored_and_lambda_is_that_of_the_model(msd_run: Finish
     model, _ = load_tagger(str(teacher / CHANNELS))
     weights = [float(row["lambda"]) for row in read(tmp_path / "lambda.csv") if row["model"] == "teacher"]
     assert weights == pytest.approx(model.channel_weights().tolist()) and sum(weights) == pytest.approx(1)
+
+
+def test_default_sets_that_are_not_there_are_skipped_and_asked_ones_refused(
+    msd_run: Finished, tmp_path: Path, capsys, caplog, monkeypatch: pytest.MonkeyPatch
+):
+    """A target without a labelled test split, of which the run itself only warned."""
+    real = Workspace.corpus
+
+    def corpus(self: Workspace, spec: str) -> object:
+        return DatasetDict(
+            {split: part for split, part in real(self, spec).items() if (spec, split) != (spec_of_target, "test")}
+        )
+
+    spec_of_target = msd_run.options["target"]
+    monkeypatch.setattr(Workspace, "corpus", corpus)
+    argv = ["analyse", "channels", str(msd_run.folder), "--output", str(tmp_path)]
+    assert main(argv) == 0
+    assert {row["set"] for row in read(tmp_path / "channels.csv")} == {"source_test"}
+    assert f"{spec_of_target} has no labelled test split: nothing to score as target_test" in caplog.text
+    capsys.readouterr()
+    assert main([*argv, "--sets", "source_test", "target_test"]) == 2
+    *_, line = capsys.readouterr().err.strip().splitlines()
+    assert f"--sets: {spec_of_target} has no labelled test split; leave target_test out" in line
+    spec_of_target = msd_run.options["source"][0]
+    monkeypatch.setattr("hf_xner.analysis.channels.DEFAULT_SETS", ("source_test",))
+    assert main(argv) == 2
+    assert "--sets: there is no labelled test split to score" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path: Path, capsys):
