@@ -21,7 +21,9 @@ LAYERS = (2, 3, 4)
 WIDTH = 32  # of the tiny encoder
 
 
-def make_pairs(folder: Path, tokenizer: Any, count: int = 8, *, tagged: bool = False) -> PairedRows:
+def make_pairs(
+    folder: Path, tokenizer: Any, count: int = 8, *, tagged: bool = False, width: int = WIDTH
+) -> PairedRows:
     """`count` rows of very uneven length with random labels of three channels, or tags; five partners with vectors."""
     folder.mkdir(parents=True, exist_ok=True)
     chance = np.random.default_rng(7)
@@ -37,17 +39,24 @@ def make_pairs(folder: Path, tokenizer: Any, count: int = 8, *, tagged: bool = F
         return PairedRows(TrainingRows(encoded, hard_labels=words), partners)
     labels = (chance.dirichlet(np.full(len(TAGS), 0.3), (len(row), len(LAYERS))) for row in tokens)
     write_soft_labels(labels, folder / "soft_labels-00000.arrow")
-    write_vectors(iter(chance.standard_normal((5, WIDTH)).astype(np.float32)), folder / "vectors-00000.arrow")
+    write_vectors(iter(chance.standard_normal((5, width)).astype(np.float32)), folder / "vectors-00000.arrow")
     rows = TrainingRows(encoded, soft_labels=(read_soft_labels(folder), len(LAYERS) * len(TAGS)))
     return PairedRows(rows, partners, read_vectors(folder))
 
 
 def make_trainer(
-    out: Path, encoder: Path | str, tokenizer: Any, pairs: PairedRows, loss: Any, layers: Any = LAYERS, **options: Any
+    out: Path,
+    encoder: Path | str,
+    tokenizer: Any,
+    pairs: PairedRows,
+    loss: Any,
+    layers: Any = LAYERS,
+    teacher_width: int | None = None,
+    **options: Any,
 ) -> PairedTrainer:
-    """The trainer."""
+    """The trainer; the model has a projection if the teacher's vectors are of another width than its own."""
     torch.manual_seed(3)
-    model = new_model(str(encoder), TAGS, ChannelSettings(tuple(layers)))
+    model = new_model(str(encoder), TAGS, ChannelSettings(tuple(layers), teacher_hidden_size=teacher_width))
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

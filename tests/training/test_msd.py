@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,18 +206,28 @@ def test_the_exported_student_is_its_last_channel(make, tmp_path: Path):
         assert not logits.allclose(trainer.model(**inputs).channel_logits[:, 0], atol=1e-3)
 
 
-def one_step(encoder: str, out: str, implicit: bool) -> None:
+TWO_PROCESSES = {
+    "implicit": ImplicitTransferLoss(0.05),
+    "whole": WHOLE,
+    "projection": WHOLE,
+    "projection, without_mmd_l": replace(WHOLE, mmd_language=0.0),
+    "projection, without_mmd_m": replace(WHOLE, mmd_model=0.0),
+}
+
+
+def one_step(encoder: str, out: str, case: str) -> None:
     """One step of gradient descent over eight pairs, however many processes share them."""
     from accelerate import PartialState
 
     torch.set_num_threads(1)
     state = PartialState(cpu=True)
     tokenizer = AutoTokenizer.from_pretrained(encoder)
-    pairs = make_pairs(Path(out, f"rows-{state.process_index}"), tokenizer, tagged=implicit)
-    loss = ImplicitTransferLoss(0.05) if implicit else WHOLE
+    implicit, width = case == "implicit", 24 if "projection" in case else WIDTH
+    pairs = make_pairs(Path(out, f"rows-{state.process_index}"), tokenizer, tagged=implicit, width=width)
     options = {"per_device_train_batch_size": 8 // state.num_processes, "ddp_find_unused_parameters": False}
     layers = (4,) if implicit else LAYERS
-    trainer = make_trainer(Path(out, "trainer"), encoder, tokenizer, pairs, loss, layers, **options)
+    place = Path(out, "trainer")
+    trainer = make_trainer(place, encoder, tokenizer, pairs, TWO_PROCESSES[case], layers, width, **options)
     record, weights = trained(trainer)
     torch.save({"record": record, "weights": weights}, Path(out, f"step-{state.process_index}.pt"))
 
@@ -230,8 +241,10 @@ def in_processes(arguments: tuple[Any, ...], count: int) -> None:
         debug_launcher(one_step, args=arguments, num_processes=count)
 
 
-@pytest.mark.parametrize("implicit", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_two_processes_compare_their_rows_together(tiny_encoder_dir: Path, tmp_path: Path, implicit: bool):
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[] if case == "whole" else pytest.mark.slow) for case in TWO_PROCESSES]
+)
+def test_two_processes_compare_their_rows_together(tiny_encoder_dir: Path, tmp_path: Path, case: str):
     """MMD over the gathered states: loss, parts and gradient are those of one process with the same rows."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([make_pairs.__module__])
@@ -239,14 +252,15 @@ def test_two_processes_compare_their_rows_together(tiny_encoder_dir: Path, tmp_p
     for count in (1, 2):
         out = tmp_path / str(count)
         out.mkdir()
-        process = context.Process(target=in_processes, args=((str(tiny_encoder_dir), str(out), implicit), count))
+        process = context.Process(target=in_processes, args=((str(tiny_encoder_dir), str(out), case), count))
         process.start()
         process.join(600)
         assert process.exitcode == 0
         found[count] = [torch.load(out / f"step-{rank}.pt", weights_only=False) for rank in range(count)]
     (alone,), (first, second) = found[1], found[2]
     names = [name for name in alone["record"] if name.startswith("loss")]
-    assert "loss_mmd_language" in names
+    assert ("loss_mmd_language" in names) == (case != "projection, without_mmd_l")
+    assert ("projection.weight" in alone["weights"]) == ("projection" in case)
     for name in (*names, "grad_norm"):
         assert first["record"][name] == pytest.approx(alone["record"][name], rel=1e-4), name
     rounding = 1e-5 * alone["record"]["grad_norm"]
