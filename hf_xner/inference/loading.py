@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hf_xner.inference.device import local_device
 DTYPES = {"fp32": "fp32", "float32": "fp32", "bf16": "bf16", "bfloat16": "bf16", "int8": "int8"}
 RUNTIMES = ("auto", "torch", "onnx")
 WORD_MODEL = "xner-bilstm-crf"
+OWN_MODELS = "xner-"  # how the types of the research models begin
 # Where a graph may lie, in a folder or this folder of it: our name first, then those of other exporters.
 GRAPH_FOLDER = "onnx"
 GRAPHS = {"fp32": ("model.onnx",), "int8": ("model_int8.onnx", "model_quantized.onnx")}
@@ -57,20 +59,32 @@ def load_encoder_for_tagging(name: str, tag_names: Sequence[str]) -> Any:
         InputError: The encoder cannot be loaded or has no token-classification class.
     """
     from transformers import AutoModelForTokenClassification
+
+    try:
+        with without_load_report():
+            return AutoModelForTokenClassification.from_pretrained(
+                name,
+                num_labels=len(tag_names),
+                id2label=dict(enumerate(tag_names)),
+                label2id={tag: index for index, tag in enumerate(tag_names)},
+                dtype=torch.float32,
+            )
+    except (OSError, ValueError) as error:
+        raise unusable(name, "encoder with a token-classification class", error) from error
+
+
+@contextmanager
+def without_load_report() -> Iterator[None]:
+    """Silence transformers' report of weights that a checkpoint lacks or has too many.
+
+    A new classifier is "missing" and the head of a masked language model "unexpected", both on purpose.
+    """
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # the report of a "missing" classifier would alarm: it is new on purpose
+    logging.set_verbosity_error()
     try:
-        return AutoModelForTokenClassification.from_pretrained(
-            name,
-            num_labels=len(tag_names),
-            id2label=dict(enumerate(tag_names)),
-            label2id={tag: index for index, tag in enumerate(tag_names)},
-            dtype=torch.float32,
-        )
-    except (OSError, ValueError) as error:
-        raise unusable(name, "encoder with a token-classification class", error) from error
+        yield
     finally:
         logging.set_verbosity(verbosity)
 
@@ -124,16 +138,19 @@ def precision_name(dtype: str | torch.dtype | None) -> str:
 
 
 def _load_weights(name: str, precision: str, device: str | torch.device | None) -> tuple[Any, Any]:
-    from transformers import AutoModelForTokenClassification
-
     if precision == "int8":
         raise InputError(
             "torch weights are not int8",
             where=name,
             remedy=f"run xner export {name} --onnx --int8 --output DIR and load DIR",
         )
-    if _model_type(name) == WORD_MODEL:
+    model_type = _model_type(name) or ""
+    if model_type == WORD_MODEL:
         return _load_word_model(name, precision, device)
+    if model_type.startswith(OWN_MODELS):  # before the tokenizer, which asks for the configuration's class
+        from hf_xner.models.auto import AutoModelForTokenClassification
+    else:
+        from transformers import AutoModelForTokenClassification
     tokenizer = load_tokenizer(name)
     weights = torch.bfloat16 if precision == "bf16" else torch.float32
     try:

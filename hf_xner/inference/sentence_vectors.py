@@ -13,7 +13,7 @@ import torch
 from hf_xner.data.encoding import WordEncoder, longest_input
 from hf_xner.errors import InputError
 from hf_xner.inference.device import local_device
-from hf_xner.inference.loading import load_tokenizer, unusable
+from hf_xner.inference.loading import load_tokenizer, unusable, without_load_report
 from hf_xner.inference.probabilities import CHUNK, batches_by_size, run_rows
 from hf_xner.models.backbone import pooler_options
 
@@ -74,18 +74,14 @@ def load_sentence_encoder(name: str, pooling: str = "cls") -> tuple[Any, Any]:
         InputError: It cannot be loaded, or has no trained pooler where that is asked for.
     """
     from transformers import AutoConfig, AutoModel
-    from transformers.utils import logging
 
     tokenizer = load_tokenizer(name)
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # weights of heads that are left behind would be reported
     try:
         options = {} if pooling == "pooler" else pooler_options(AutoConfig.from_pretrained(name))
-        model, report = AutoModel.from_pretrained(name, dtype=torch.float32, output_loading_info=True, **options)
+        with without_load_report():
+            model, report = AutoModel.from_pretrained(name, dtype=torch.float32, output_loading_info=True, **options)
     except (OSError, ValueError) as error:
         raise unusable(name, "encoder", error) from error
-    finally:
-        logging.set_verbosity(verbosity)
     pooler = getattr(model, "pooler", None)
     if pooling == "pooler" and (pooler is None or any("pooler" in key for key in report["missing_keys"])):
         raise InputError("the encoder has no trained pooler", where=name, remedy="use its [CLS] states or their mean")

@@ -1,7 +1,7 @@
 """Losses over the channels of a multi-channel model: one on the main channel, one on the auxiliary ones (MSD).
 
 The auxiliary part is sum_m lambda_m L_m with the model's trained weights; alpha and beta, which weigh it against the
-main part, are the caller's.
+main part, are the caller's. Where nothing keeps the weights positive, this sum is made small by making them negative.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ class MultiChannelConfig(PreTrainedConfig):
         channel_layers: Layers with a classifier, ascending, the main channel (the last layer) last. By default every
             layer above the bottom quarter, which is frozen in training: 4 to 12 of 12 as published.
         channel_weighting: How the weights of the auxiliary channels follow from the trained parameters: "softmax" of
-            them (the released program) or "free", the parameters themselves (the paper's text).
+            them (the released program) or "free", the parameters themselves (the paper's text), which degenerates:
+            see `ChannelWeights`.
         channel_dropout: Dropout before each classifier; by default what the encoder's own classifier would have.
         teacher_hidden_size: Width of the teacher whose [CLS] states this model is compared with. Where it differs
             from the encoder's own, a learned projection maps this model's states to it.
@@ -122,7 +123,9 @@ class ChannelWeights(nn.Module):
     Args:
         channels: Number of auxiliary channels.
         weighting: "softmax": positive weights that sum to 1, from parameters drawn from U(-1, 1) as released. "free":
-            real numbers, all equal and of sum 1 to begin with.
+            real numbers, all equal and of sum 1 to begin with. The gradient of sum_m lambda_m L_m by a free lambda_m
+            is L_m > 0, so training makes every one of them smaller; one that has come below 0 has its channel trained
+            to maximise its loss.
     """
 
     def __init__(self, channels: int, weighting: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
@@ -135,14 +137,23 @@ def _coerced(name: str, value: Any, kind: Any) -> Any:
     """`value` in the form that its option has: YAML gives 5e-5 as text, Python callers give 3 for 3.0 or one seed."""
     if kind in (float, float | None) and isinstance(value, (str, int)) and not isinstance(value, bool):
         try:
-            return float(value)
+            value = float(value)
         except ValueError:
             raise InputError(f"{value!r} is not a number", where=f"--{name}") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{value} is not a finite number", where=f"--{name}")
     if kind in (list[str], list[str] | None) and isinstance(value, str):
         return [value]
-    if kind == list[int] and isinstance(value, int):
-        return [value]
+    if kind in (list[int], list[int] | None) and value is not None:
+        return _whole_numbers(name, value)
     return value
+
+
+def _whole_numbers(name: str, value: Any) -> list[int]:
+    try:
+        return [operator.index(item) for item in ([value] if isinstance(value, int) else value)]
+    except TypeError:
+        raise InputError(f"{value!r} is not a list of whole numbers", where=f"--{name}") from None
 
 
 def check_choice(option: str, value: str, allowed: Sequence[str]) -> None:

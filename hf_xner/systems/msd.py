@@ -23,6 +23,9 @@ adds for layers 4 to 11 is their cross-entropy against the tags found in the tar
 holds gold tags, the student is trained on them, so the published gains of the rows with channels may not be those of
 the method. That behaviour is no option here: target tags do not get as far as training, and with tags blanked to O it
 would only teach those layers O. `--weights released` takes the released alpha and beta, nothing else.
+
+`--channel_weighting free`, the paper's text, degenerates: the gradient of lambda_m L_m by lambda_m is L_m > 0, so
+every lambda falls, and a channel whose lambda is below 0 is trained to maximise its loss. A warning tells of it.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from hf_xner.models.freezing import default_frozen_layers
 from hf_xner.systems.arguments import SystemArguments, learning_rate
 from hf_xner.systems.msd_stages import (
     EncoderShape,
+    check_encoder,
     describe_sentences,
     distil_channels,
     encoder_shape,
@@ -92,7 +96,10 @@ class Arguments(SystemArguments):
     mmd_unbiased: bool = field(default=False, metadata={"help": "The unbiased estimator of MMD^2; released: biased."})
     channel_weighting: str = field(
         default="softmax",
-        metadata={"help": "lambda: softmax of free parameters (released), or free: the parameters (paper's text)."},
+        metadata={
+            "help": "lambda: softmax of free parameters (released), or free: the parameters (paper's text), which "
+            "training drives below 0, where a channel is trained to maximise its loss."
+        },
     )
     channel_layers: list[int] | None = field(
         default=None,
@@ -222,6 +229,12 @@ def _plain_student(models: _Models, variant: str) -> TrainedTagger:
     )
 
 
+def _with_channels(variants: list[str]) -> tuple[bool, bool]:
+    """Whether the teacher's encoder gets channels, and the student's."""
+    distilled = [variant for variant in variants if variant in STUDENTS and STUDENTS[variant][0]]
+    return bool(distilled or {"teacher", "tsl_mmd"} & set(variants)), bool(set(variants) & set(STUDENTS))
+
+
 class _Models:
     """What the variants of one seed share.
 
@@ -235,6 +248,9 @@ class _Models:
         assert isinstance(arguments, Arguments)
         self.arguments, self.space, self.seed = arguments, space, seed
         self.student_space = space.with_encoder(arguments.student_encoder or arguments.encoder)
+        with_channels = _with_channels(arguments.variants)
+        for encoder, channels in zip((space.encoder, self.student_space.encoder), with_channels, strict=True):
+            check_encoder(encoder, arguments.freeze_layers, channels)
         self.layers = _layers(arguments, encoder_shape(space.encoder), encoder_shape(self.student_space.encoder))
         self.source: Labelled = space.labelled(arguments.source[0], "train")
         self.teacher_dev, self.student_dev = space.selection_set("teacher"), space.selection_set("student")
@@ -308,7 +324,9 @@ def _layers(arguments: Arguments, teacher: EncoderShape, student: EncoderShape) 
         return list(range(min(first, shape.depth - 1) + 1, shape.depth + 1))
 
     chosen = arguments.channel_layers
-    if chosen is not None and (chosen != sorted(set(chosen)) or chosen[0] < 1 or chosen[-1] != teacher.depth):
+    if chosen is not None and not (
+        chosen and chosen == sorted(set(chosen)) and chosen[0] >= 1 and chosen[-1] == teacher.depth
+    ):
         raise InputError(
             f"{chosen} do not ascend from 1 or more to the last layer, {teacher.depth}", where="--channel_layers"
         )

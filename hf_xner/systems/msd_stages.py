@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModel
 
 from hf_xner.data import content_digest, unlabelled
 from hf_xner.data.paired_rows import VECTORS, read_vectors, write_vectors
 from hf_xner.data.rows import write_soft_labels
-from hf_xner.inference.loading import load_tagger, unusable
+from hf_xner.inference.loading import load_tagger, load_tokenizer, unusable
 from hf_xner.inference.probabilities import word_probabilities
 from hf_xner.inference.sentence_vectors import sentence_vectors
 from hf_xner.models.register import register_models
@@ -30,8 +30,8 @@ from hf_xner.systems.tagger_stages import (
     write_share,
 )
 from hf_xner.systems.workspace import Labelled, Unlabelled, Workspace
-from hf_xner.training.fit import MODEL, rows_in_a_forward_batch
-from hf_xner.training.fit_channels import CHANNELS, ChannelSettings, Partners, fit_channels
+from hf_xner.training.fit import MODEL, freeze, rows_in_a_forward_batch
+from hf_xner.training.fit_channels import CHANNELS, ChannelSettings, Partners, fit_channels, refuse_unexportable
 from hf_xner.training.msd import ImplicitTransferLoss, StudentLoss, TeacherLoss
 from hf_xner.training.settings import FitSettings
 
@@ -60,11 +60,35 @@ def encoder_shape(encoder: str) -> EncoderShape:
     Raises:
         InputError: It has no configuration that transformers reads.
     """
+    config = _configuration(encoder)
+    return EncoderShape(config.num_hidden_layers, config.hidden_size)
+
+
+@lru_cache(maxsize=8)
+def check_encoder(encoder: str, freeze_layers: int | None, channels: bool) -> None:
+    """Find out before anything trains whether an encoder will do; reads none of its weights.
+
+    Args:
+        encoder: Folder or Hub id.
+        freeze_layers: Bottom layers to freeze; None for a quarter.
+        channels: Whether it gets channels, of which a plain tagger is to be made.
+
+    Raises:
+        InputError: It has no tokenizer, cannot be exported, or has fewer layers than are to be frozen.
+    """
+    config = _configuration(encoder)
+    load_tokenizer(encoder)
+    if channels:
+        refuse_unexportable(encoder, config)
+    with torch.device("meta"):
+        freeze(AutoModel.from_config(config), freeze_layers)
+
+
+def _configuration(encoder: str) -> Any:
     try:
-        config = AutoConfig.from_pretrained(encoder)
+        return AutoConfig.from_pretrained(encoder)
     except (OSError, ValueError) as error:
         raise unusable(encoder, "encoder", error) from error
-    return EncoderShape(config.num_hidden_layers, config.hidden_size)
 
 
 @dataclass(frozen=True)

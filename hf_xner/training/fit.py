@@ -183,11 +183,20 @@ def prepare(model: Any, settings: FitSettings) -> Any:
                 exclude_modules=["classifier", "score"],  # trained whole, beside the adapters
             ),
         )
+    freeze(model, settings.freeze_layers, embeddings=settings.freeze_embeddings)
+    return model
+
+
+def freeze(model: Any, layers: int | None, *, embeddings: bool = True) -> None:
+    """`freeze_bottom`, for what `--freeze_layers` says.
+
+    Raises:
+        InputError: The model has fewer layers than are to be frozen, or no list of them.
+    """
     try:
-        freeze_bottom(model, settings.freeze_layers, embeddings=settings.freeze_embeddings)
+        freeze_bottom(model, layers, embeddings=embeddings)
     except ValueError as error:
         raise InputError(str(error), where="--freeze_layers", remedy="give a smaller number, or 0") from error
-    return model
 
 
 def training_arguments(folder: Path, settings: FitSettings, *, selects: bool) -> TokenClassificationArguments:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import set_seed
+from transformers import PreTrainedConfig, set_seed
 
 from hf_xner.data.paired_rows import PairedCollator, PairedRows
 from hf_xner.data.rows import RowCollator, TrainingRows
 from hf_xner.errors import InputError
-from hf_xner.inference.loading import load_tokenizer, unusable
-from hf_xner.models import MultiChannelForTokenClassification
+from hf_xner.inference.loading import load_tokenizer, unusable, without_load_report
+from hf_xner.models import MultiChannelConfig, MultiChannelForTokenClassification
 from hf_xner.models.export import check_exportable, export_plain
 from hf_xner.models.register import register_models
 from hf_xner.training.fit import (
@@ -34,6 +35,8 @@ from hf_xner.training.trainer import Loss, TokenClassificationTrainer
 
 CHANNELS = "channels"  # the research model, beside the plain one
 
+logger = logging.getLogger("hf_xner")
+
 
 @dataclass(frozen=True)
 class ChannelSettings:
@@ -41,7 +44,7 @@ class ChannelSettings:
 
     Attributes:
         layers: Channel layers, the last layer last.
-        weighting: "softmax" (released) or "free" (the paper's text).
+        weighting: "softmax" (released) or "free" (the paper's text), whose weights training drives below 0.
         teacher_hidden_size: Width to project [CLS] states to where it is not the encoder's own, or None.
     """
 
@@ -128,18 +131,38 @@ def new_model(encoder: str, tag_names: Sequence[str], channels: ChannelSettings)
     """
     register_models()
     try:
-        model = MultiChannelForTokenClassification.from_encoder(
-            encoder,
-            channel_layers=channels.layers,
-            channel_weighting=channels.weighting,
-            teacher_hidden_size=channels.teacher_hidden_size,
-            id2label=dict(enumerate(tag_names)),
-            label2id={tag: index for index, tag in enumerate(tag_names)},
-        )
-        check_exportable(model.config.encoder_config)
+        with without_load_report():
+            model = MultiChannelForTokenClassification.from_encoder(
+                encoder,
+                channel_layers=channels.layers,
+                channel_weighting=channels.weighting,
+                teacher_hidden_size=channels.teacher_hidden_size,
+                id2label=dict(enumerate(tag_names)),
+                label2id={tag: index for index, tag in enumerate(tag_names)},
+            )
     except (OSError, ValueError) as error:
         raise unusable(encoder, "encoder for channels", error) from error
+    refuse_unexportable(encoder, model.config.encoder_config)
     return model
+
+
+def refuse_unexportable(encoder: str, config: PreTrainedConfig) -> None:
+    """Find out from its configuration whether channels on an encoder can become a plain tagger; reads no weights.
+
+    Args:
+        encoder: What the user called it.
+        config: Its configuration.
+
+    Raises:
+        InputError: They cannot.
+    """
+    try:
+        MultiChannelConfig(encoder_config=config)  # refuses decoders
+        check_exportable(config)
+    except ValueError as error:
+        raise InputError(
+            str(error), where=encoder, remedy="use bert, xlm-roberta, distilbert, deberta-v2 or another like them"
+        ) from error
 
 
 def _rows(
@@ -171,6 +194,20 @@ def _save(trainer: Any, tokenizer: Any, folder: Path) -> None:
     """The research model and the plain one, each with the tokenizer."""
     model: Any = trainer.accelerator.unwrap_model(trainer.model)
     model.config.xner = dict(DECODING)
+    _warn_of_negative_weights(model)
     for name, saved in ((CHANNELS, model), (MODEL, export_plain(model))):
         saved.save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)
+
+
+def _warn_of_negative_weights(model: MultiChannelForTokenClassification) -> None:
+    weights = [] if model.channel_weights is None else model.channel_weights().tolist()
+    below = [layer for layer, weight in zip(model.config.channel_layers, weights, strict=False) if weight < 0]
+    if below:
+        logger.warning(
+            "lambda is below 0 for %d of %d auxiliary channels (layers %s), which were trained to maximise their loss "
+            "from there on: use --channel_weighting softmax",
+            len(below),
+            len(weights),
+            ", ".join(map(str, below)),
+        )

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from test_resume import launcher, start
 from toy import Finished, Toy, command_line, stage_folders, subprocess_environment
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
 from hf_xner.data.paired_rows import read_vectors
 from hf_xner.data.rows import read_soft_labels
@@ -29,7 +33,7 @@ from hf_xner.systems import msd, msd_stages
 from hf_xner.systems.processes import current_processes
 from hf_xner.systems.stages import Stage, StageStore
 from hf_xner.systems.workspace import Workspace
-from hf_xner.training.fit_channels import CHANNELS
+from hf_xner.training.fit_channels import CHANNELS, ChannelSettings, new_model
 from hf_xner.training.history import read_history
 from hf_xner.training.msd import PairedTrainer
 from hf_xner.training.trainer import TokenClassificationTrainer
@@ -160,6 +164,37 @@ def test_the_student_is_its_last_channel(made: Finished, toy: Toy):
         ):
             np.testing.assert_allclose(one, other, atol=1e-6)
     assert json.loads((made.folder / "student" / "config.json").read_text())["architectures"] == [type(plain).__name__]
+
+
+def test_commands_of_a_fresh_process_load_the_research_model(made: Finished, tmp_path: Path):
+    """Without a question about the code saved beside it, and without that code."""
+    (folder,) = made.stages("train_channels")
+    shutil.copytree(folder / CHANNELS, tmp_path / "research", ignore=shutil.ignore_patterns("*.py"))
+    words = [sys.executable, "-m", "hf_xner.cli", "predict", str(tmp_path / "research"), "--device", "cpu"]
+    ended = subprocess.run(
+        [*words, "--format", "jsonl"],
+        input="John visited Kiel .\n",
+        env=subprocess_environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert len(json.loads(ended.stdout)["ner_tags"]) == 4
+
+
+def test_what_a_masked_language_model_has_besides_is_not_reported(tmp_path: Path, tiny_tokenizer, capfd, caplog):
+    encoder = save_encoder(tmp_path / "mlm", "bert", tiny_tokenizer, auto=AutoModelForMaskedLM)
+    assert any("cls.predictions" in name for name in load_file(Path(encoder, "model.safetensors")))
+    register_models()
+    # Both ways that transformers may take to tell it.
+    logging.getLogger("transformers").addHandler(caplog.handler)
+    try:
+        new_model(encoder, ["O", "B-LOC", "I-LOC"], ChannelSettings((3, 4)))
+    finally:
+        logging.getLogger("transformers").removeHandler(caplog.handler)
+    told = caplog.text + "".join(capfd.readouterr())
+    assert "UNEXPECTED" not in told and "LOAD REPORT" not in told and "cls.predictions" not in told
 
 
 def test_channel_labels_are_stored_in_half_precision_for_every_channel(made: Finished):
@@ -347,6 +382,34 @@ def test_a_student_of_another_depth_and_width_learns_by_a_map_and_a_projection(
     assert json.loads((shared / "distil" / plain / "model" / "config.json").read_text())["hidden_size"] == 16
 
 
+def test_a_teacher_of_twelve_layers_teaches_a_student_of_six(toy: Toy, tmp_path: Path, tiny_tokenizer):
+    sizes = {"hidden_size": 16, "vocab_size": len(tiny_tokenizer), "max_position_embeddings": 64}
+    deep = save_encoder(tmp_path / "deep", "bert", tiny_tokenizer, num_hidden_layers=12, **sizes)
+    flat = save_encoder(tmp_path / "flat", "bert", tiny_tokenizer, num_hidden_layers=6, **sizes)
+    options = toy.options(
+        tmp_path / "run",
+        tmp_path / "store",
+        variants=["teacher", "msd"],
+        encoder=deep,
+        student_encoder=flat,
+        freeze_layers=None,
+        teacher_epochs=1.0,
+        student_epochs=1.0,
+    )
+    results = train("msd", **options)
+    assert set(results["variants"]) == {"teacher", "msd"}
+    stages = {name: results["stages"][f"{name}, seed 1"] for name in ("teacher with channels", "msd student")}
+    channels = {name: stage["settings"]["channels"]["layers"] for name, stage in stages.items()}
+    assert channels == {"teacher with channels": [*range(4, 13)], "msd student": [2, 3, 4, 5, 6]}
+    # Layer 2 m of the teacher for layer m of the student, as positions among its channels 4 to 12.
+    assert stages["msd student"]["settings"]["loss"]["channels"] == [0, 2, 4, 6, 8]
+    research, _ = load_tagger(str(tmp_path / "store" / "distil_channels" / stages["msd student"]["key"] / CHANNELS))
+    assert len(research.classifiers) == 5 and research.projection is None
+    student, tokenizer = load_tagger(str(tmp_path / "run" / "student"))
+    assert student.config.num_hidden_layers == 6
+    assert next(word_probabilities(student, tokenizer, [["Kiel"]])).shape == (1, 7)
+
+
 @pytest.mark.slow
 def test_the_best_model_may_be_looked_for_every_few_updates(made: Finished, shared: Path, tmp_path: Path):
     options = again(made, tmp_path, shared, variants=["teacher", "msd"], evaluate_on=["source_dev", "target_dev"])
@@ -387,6 +450,7 @@ def test_options_reach_the_stages(toy: Toy, tmp_path: Path):
     assert settings(teacher, freeze_layers=None)["channels"]["layers"] == [2, 3, 4], "above the bottom quarter"
     assert settings(teacher, freeze_layers=0)["channels"]["layers"] == [1, 2, 3, 4]
     assert settings(student, channel_layers=[3, 4])["channels"]["layers"] == [3, 4]
+    assert settings(student, channel_layers=4)["channels"]["layers"] == [4]
     arguments = msd.Arguments(source=["a"], target="b", output_dir="c")
     assert (arguments.teacher_epochs, arguments.student_epochs, arguments.batch_size) == (10, 10, 32)
 
@@ -439,6 +503,71 @@ def test_a_dry_run_lists_every_stage_of_the_run(made: Finished, tmp_path: Path):
     assert not (tmp_path / "nothing").exists() and not (tmp_path / "run").exists()
 
 
+def save_encoder(folder: Path, model_type: str, tokenizer: Any = None, auto: Any = AutoModel, **more: Any) -> str:
+    """A tiny encoder with random weights, without a tokenizer unless one is given."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32}
+    torch.manual_seed(4)
+    config = AutoConfig.for_model(model_type, **{**sizes, "vocab_size": 80, "pad_token_id": 0, **more})
+    auto.from_config(config).save_pretrained(folder)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("option", ["encoder", "student_encoder"])
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (
+            "modernbert",
+            "modernbert: ModernBertForTokenClassification has more than a linear classifier.*; use bert, xlm-",
+        ),
+        ("without-tokenizer", "without-tokenizer: the folder has no tokenizer"),
+        ("two-layers", "--freeze_layers: cannot freeze 3 of 2 layers; give a smaller number, or 0"),
+        ("albert", "--freeze_layers: AlbertModel has no list of 4 layers to freeze"),
+    ],
+)
+def test_unusable_encoders_are_told_before_anything_trains(
+    toy: Toy, tmp_path: Path, tiny_tokenizer, encoder: str, option: str, message: str, dry_run: bool
+):
+    path = tmp_path / encoder
+    if encoder == "without-tokenizer":
+        save_encoder(path, "bert")
+    elif encoder == "two-layers":
+        save_encoder(path, "bert", tiny_tokenizer, num_hidden_layers=2)
+    else:
+        save_encoder(path, encoder, tiny_tokenizer)
+    options = toy.options(tmp_path / "run", tmp_path / "store", freeze_layers=3, dry_run=dry_run)
+    with pytest.raises(InputError, match=message):
+        train("msd", **{**options, option: str(path)})
+    assert not list(tmp_path.glob("store/*train*/*"))
+
+
+def test_an_encoder_that_gets_no_channels_need_not_become_another_class(toy: Toy, tmp_path: Path, tiny_tokenizer):
+    encoder = save_encoder(tmp_path / "modernbert", "modernbert", tiny_tokenizer)
+    stages = planned(toy, tmp_path, student_encoder=encoder, variants=["teacher", "without_all"])
+    assert "without_all student, seed 1" in stages
+
+
+def test_lambda_below_0_is_told_with_its_remedy(made: Finished, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """The gradient of free weights drives them down; a large rate shows where to."""
+    for weighting in ("softmax", "free"):
+        assert "lambda is below" not in caplog.text
+        more = {"variants": ["teacher"], "teacher_learning_rate": 0.1, "channel_weighting": weighting}
+        train("msd", **again(made, tmp_path / weighting, tmp_path / weighting / "store", **more))
+    (folder,) = stage_folders(tmp_path / "free" / "store", "train_channels")
+    below = [weight < 0 for weight in load_tagger(str(folder / CHANNELS))[0].channel_weights().tolist()]
+    layers = ", ".join(str(layer) for layer, negative in enumerate(below, start=1) if negative)
+    assert layers and f"lambda is below 0 for {sum(below)} of 3 auxiliary channels (layers {layers})" in caplog.text
+    assert "use --channel_weighting softmax" in caplog.text
+
+
+def test_help_says_what_free_weights_come_to():
+    (option,) = (found for found in fields(msd.Arguments) if found.name == "channel_weighting")
+    assert "maximise its loss" in option.metadata["help"] and "maximise its loss" in (msd.__doc__ or "")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -449,6 +578,12 @@ def test_a_dry_run_lists_every_stage_of_the_run(made: Finished, tmp_path: Path):
         ({"mmd_kernels": 0}, "--mmd_kernels, --eval_every: at least 1 is needed"),
         ({"lora_rank": 4}, "--lora_rank: channels are trained with the encoder itself; leave it out"),
         ({"channel_layers": [2, 3]}, r"--channel_layers: \[2, 3\] do not ascend from 1 or more to the last layer, 4"),
+        ({"channel_layers": []}, r"--channel_layers: \[\] do not ascend from 1 or more to the last layer, 4"),
+        ({"channel_layers": 3}, r"--channel_layers: \[3\] do not ascend from 1 or more to the last layer, 4"),
+        ({"channel_layers": ["4"]}, r"--channel_layers: \['4'\] is not a list of whole numbers"),
+        ({"channel_layers": 4.5}, "--channel_layers: 4.5 is not a list of whole numbers"),
+        ({"beta": float("nan")}, "--beta: nan is not a finite number"),
+        ({"alpha": "inf"}, "--alpha: inf is not a finite number"),
         ({"student_encoder": "/nowhere/at/all"}, "no encoder could be loaded"),
         ({"target": ""}, "no target corpus|takes one of each"),
     ],
