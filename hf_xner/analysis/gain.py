@@ -119,7 +119,7 @@ def _measure(
     low, high = _interval(pairs, next(iter(stored.values())))
     taught = {name: _taught(opened, name, stored, side, set_name, kind) for side, name in enumerate(pair)}
     gain = Gain(*pair, means, by_seed, low, high, taught)
-    parts: dict[int | str, list[dict[str, Any]]] = {**by_seed}
+    parts = {str(seed): rows for seed, rows in by_seed.items()}
     if len(parts) > 1:
         parts["mean"] = means
     names = {"variant": pair[0], "against": pair[1]}
