@@ -332,3 +332,11 @@ def test_short_names(tmp_path: Path):
     specs = ["conll2003:en", "sample:de", "uner:en_ewt", mine, "runs/tsl-es/student", "ORG/a-model"]
     assert short_names(specs) == ["en", "de", "en-3", "sw", "tsl-es", "a-model"]
     assert short_names(["my corpus/train data.conll?tag=2"]) == ["train-data"]
+    assert short_names(["x/a-3", "y/a", "z/a"]) == ["a-3", "a", "a-4"]
+    assert short_names(["y/a", "y/b", "z/a"]) == ["a", "b", "a-3"]
+
+
+def test_a_teacher_is_not_called_what_a_mixture_is_called():
+    """Its variant mt_avg would be that of the mixture, and one of both would be lost."""
+    assert short_names(["org/avg", "org/sim", "org/mean"]) == ["avg-1", "sim-2", "mean"]
+    assert short_names(["org/avg"]) == ["avg"], "a single teacher's variants do not have its name"
