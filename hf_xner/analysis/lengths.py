@@ -5,7 +5,8 @@
 The paper shows it for the source model's tags of target sentences, which become pseudo labels: the ratio of rightly
 tagged words falls with the length, and so only sentences up to a random length are used. Writes lengths.csv and
 lengths.png/.svg, with 95 % intervals (Wilson). Most words are no entities, so the second panel shows those that are.
-Of a model with two encoders the source's is shown, theta_s, whose tags the pseudo labels are, unless `--encoder target`.
+Of a model with two encoders the source's, theta_s, is shown: its tags are the pseudo labels. `--encoder target` shows
+the other.
 Several models give several lines; any tagger will do. Tags are only scored against.
 """
 

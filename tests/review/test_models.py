@@ -24,7 +24,7 @@ def model(text: str):
 
 
 def make_run(folder: Path, store_dir: Path, *, chain: str = "teacher") -> StageStore:
-    """A run whose student learnt from the soft labels of one teacher, of the mean of two, of a given one, or of nobody."""
+    """A run whose student learnt from the soft labels of one teacher, two, a given one, or nobody."""
     with RunFolder(
         folder, system="tsl", arguments={"store": str(store_dir)}, command_line=["xner"], device="cpu"
     ) as run:
