@@ -233,6 +233,7 @@ def _fill(
         config = read_json(student / "config.json")
         # What the Tagger does is what was scored.
         decoding = config.setdefault("xner", {})  # a given model may have none
+        decoding.setdefault("decoding", "viterbi")
         decoding["start_constraint"] = start_constraint
         if calibration is not None:
             decoding["temperature"] = calibration["temperature"]
