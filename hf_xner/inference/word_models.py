@@ -139,4 +139,4 @@ class WholeSentences:
     def encode(self, sentences: Iterable[Sequence[str]]) -> Iterator[list[Window]]:
         """Yield one window a sentence with as many ids as words, none of which mean anything."""
         for words in sentences:
-            yield [Window([NO_SUBWORD] * len(words), 0, list(range(len(words))))]
+            yield [Window([NO_SUBWORD] * len(words), 0, list(range(len(words))), len(words))]

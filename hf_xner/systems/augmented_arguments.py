@@ -50,7 +50,10 @@ class Arguments(SystemArguments):
 
     variants: list[str] = field(
         default_factory=lambda: ["source_mono", "cross_word", "cross_shared", AUGMENTED],
-        metadata={"help": "Any of " + ", ".join(VARIANTS) + "; all for every one but supervised."},
+        metadata={
+            "aliases": "--variant",
+            "help": "Any of " + ", ".join(VARIANTS) + "; all for every one but supervised.",
+        },
     )
     source_vectors: str | None = field(default=None, metadata={"help": "Word vectors of the source (.vec, .vec.gz)."})
     target_vectors: str | None = field(default=None, metadata={"help": "Word vectors of the target."})

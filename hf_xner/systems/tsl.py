@@ -80,9 +80,10 @@ class Arguments(TeacherArguments):
     variants: list[str] = field(
         default_factory=lambda: ["auto"],
         metadata={
+            "aliases": "--variant",
             "help": "Any of mt (direct transfer), hl (hard labels), tsl, supervised (upper bound); with several "
             f"teachers also {', '.join(SEVERAL)}. all: every one but supervised; auto: mt and tsl, or mt_avg, avg and "
-            "sim. joint is left out of all where the sources' tags differ."
+            "sim. joint is left out of all where the sources' tags differ.",
         },
     )
     teacher_learning_rate: float | None = field(
