@@ -24,7 +24,7 @@ from hf_xner.review.reading import TextFile
 from hf_xner.review.sampling import RANDOM_SHARE, priorities, sentence_weights, take
 from hf_xner.review.session import DrawnSentence, Session, write_session
 from hf_xner.systems.run_folder import versions
-from hf_xner.systems.workspace import model_digest
+from hf_xner.model_digest import model_digest
 
 CHUNK = 1024  # sentences tagged together
 _Sentences = Iterable[list[str]]

@@ -19,7 +19,7 @@ from hf_xner.systems.run_folder import RESULTS
 from hf_xner.systems.stage_records import RECORD
 from hf_xner.systems.summary import STUDENT
 from hf_xner.systems.tagger_stages import TrainedTagger
-from hf_xner.systems.workspace import model_digest
+from hf_xner.model_digest import model_digest
 
 CARD = "README.md"
 REMEDY = "give a tagger's folder, such as RUN/student, or its Hub id"

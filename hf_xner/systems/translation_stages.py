@@ -19,9 +19,10 @@ from hf_xner.data.specs import parse_spec
 from hf_xner.errors import InputError
 from hf_xner.inference.device import local_device
 from hf_xner.inference.text import split_words
+from hf_xner.model_digest import model_digest
 from hf_xner.systems.arguments import SystemArguments
 from hf_xner.systems.stages import Stage
-from hf_xner.systems.workspace import Labelled, Workspace, model_digest
+from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.translation.adversarial import AdversarialSettings
 from hf_xner.translation.augment import STRATEGIES, translate_corpus
 from hf_xner.translation.dictionary import build_dictionary, write_dictionary
@@ -204,7 +205,8 @@ def _translator(
         key, folder = map_vectors(space, "mapping", Path(arguments.source_vectors), Path(arguments.target_vectors))
         return key, lambda: MuseTranslator.from_folder(folder)
     if options.model is not None:
-        facts = (model_digest(options.model), options.source_name, options.target_name or options.to)
+        digest = model_digest(options.model, remedy="check --translation_model")
+        facts = (digest, options.source_name, options.target_name or options.to)
         return _hashed(repr(facts)), lambda: build_translator(options, ())
     sentences = list(space.target_text.data["tokens"]) if options.dictionary else []
     translator = build_translator(options, sentences)

@@ -123,10 +123,11 @@ def build_translator(options: TranslationOptions, sentences: Iterable[Sequence[s
 
 def _cached(options: TranslationOptions) -> WordTranslator:
     from hf_xner.translation.google import ENDPOINT, GoogleTranslator
-    from hf_xner.translation.hub import HubTranslator
+    from hf_xner.translation.hub import HubTranslator, model_version
     from hf_xner.translation.translation_cache import CachedTranslator, TranslationCache
 
     target = options.target_name or options.to
+    cache = TranslationCache(options.cache)
     if options.google:
         if not options.source_name:
             raise InputError("is needed", where="--source_name", remedy="name the source language")
@@ -138,9 +139,10 @@ def _cached(options: TranslationOptions) -> WordTranslator:
             source=options.source_name,
             target=target,
             revision=options.revision,
+            version=model_version(options.model, options.revision, cache, offline=options.offline),
             device=options.device,
         )
-    return CachedTranslator(inner, TranslationCache(options.cache), offline=options.offline)
+    return CachedTranslator(inner, cache, offline=options.offline)
 
 
 def build_rules(

@@ -147,7 +147,7 @@ def test_too_few_pairs_tell_nothing(unlike_spaces) -> None:
 
 
 def test_vocabularies_that_overlap_in_part_converge(like_spaces) -> None:
-    """A third of either vocabulary is unknown to the other, the spaces are blurred, and some strings are false friends."""
+    """A third of the words are unknown to the other side, the spaces are blurred, some strings are false friends."""
     source, target = like_spaces
     random = np.random.default_rng(3)
     blurred = target.vectors + 0.15 * random.standard_normal(target.vectors.shape).astype(np.float32)
