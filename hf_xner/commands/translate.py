@@ -141,7 +141,7 @@ def _options(args: argparse.Namespace) -> TranslationOptions:
     shared = [field.name for field in fields(TranslationOptions) if field.name not in ("keep", "source_name")]
     options = TranslationOptions(
         keep=tuple(args.keep),
-        source_name=args.source_name or (parse_spec(args.spec).config if args.google else None),
+        source_name=args.source_name or (parse_spec(args.spec).language if args.google else None),
         **{name: getattr(args, name) for name in shared},
     )
     for name in ("to", "output"):

@@ -99,9 +99,11 @@ def run_train(args: argparse.Namespace) -> int:
         seed=args.seed,
         workers=args.workers,
     )
+    if args.max_words is not None and args.max_words < 1:
+        raise InputError(f"{args.max_words} is too small", where="--max_words", remedy="give 1 or more")
     started = time.perf_counter()
     vectors = train_vectors(args.text, settings, split=lambda line: [piece.text for piece in split_words(line)])
-    if args.max_words:
+    if args.max_words is not None:
         vectors = vectors.head(args.max_words)
     write_vectors(vectors, args.output)
     print(f"{args.output}: {len(vectors)} words of width {vectors.width}, {time.perf_counter() - started:.0f} s")
@@ -118,13 +120,13 @@ def run_map(args: argparse.Namespace) -> int:
     from hf_xner.translation.vector_cache import load_vectors
 
     check_replaceable(args.output, FACTS_FILE)
-    source, target = (
-        load_vectors(path, limit=args.max_words, lowercase=not args.cased).normalise(args.normalise)
-        for path in (args.source, args.target)
-    )
     defaults = Refinement() if args.adversarial else SUPERVISED
     settings = Refinement(
         rounds=args.rounds, dictionary=defaults.dictionary, max_rank=defaults.max_rank, device=args.device
+    )
+    source, target = (
+        load_vectors(path, limit=args.max_words, lowercase=not args.cased).normalise(args.normalise)
+        for path in (args.source, args.target)
     )
     started = time.perf_counter()
     learn = _adversarial if args.adversarial else _from_pairs

@@ -7,6 +7,7 @@ translated = translate(source, translator)                a labelled corpus, tag
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ from hf_xner.translation.vectors import WordVectors
 
 TRANSLATE_VERSION = 1
 MAPPING_VERSION = 1
+logger = logging.getLogger("hf_xner")
 CORPUS = "corpus"
 
 
@@ -77,7 +79,8 @@ class TranslatorArguments(SystemArguments):
         default=None, metadata={"help": "File of the cache of a model's translations."}
     )
     target_language: str | None = field(
-        default=None, metadata={"help": "Language of the target; by default what its spec says (conll2002:es)."}
+        default=None,
+        metadata={"help": "Language of the target; by default what its spec says (conll2002:es, folder:de)."},
     )
     strategy: str = field(
         default="word", metadata={"help": "word (as published); phrase and word_phrase need a translation model."}
@@ -115,7 +118,7 @@ class TranslatorArguments(SystemArguments):
             InputError: Not exactly one way to translate was given.
         """
         return TranslationOptions(
-            to=self.target_language or parse_spec(self.target).config or "",
+            to=self.target_language or parse_spec(self.target).language or "",
             mapping=self.mapping or self.source_vectors,
             dictionary=self.dictionary,
             model=self.translation_model,
@@ -149,6 +152,7 @@ def translate_source(space: Workspace, name: str, source: Labelled) -> Labelled:
     if arguments.translated is not None:
         return _given(space, arguments.translated, source)
     options = arguments.translation_options()
+    _warn_of_no_language(space, options)
     digest, translator = _translator(space, arguments, options)
     inputs = {"source": source.digest, "translator": digest}
     if options.reads_target_text:
@@ -171,6 +175,19 @@ def translate_source(space: Workspace, name: str, source: Labelled) -> Labelled:
     folder = space.run(stage, work, collective=False)
     data = source.data if space.store.dry_run else load_from_disk(str(folder / CORPUS))
     return Labelled(f"{source.spec} in {options.to or arguments.target}", source.split, data, stage.key)
+
+
+def _warn_of_no_language(space: Workspace, options: TranslationOptions) -> None:
+    """Tell that no rule of a certain language is followed where nothing says which it is."""
+    if options.to:
+        return
+    what = "the target's language is not known: German case and scripts without spaces would go unnoticed; "
+    what += "say --target_language, or FOLDER:de"
+    warnings = space.facts.setdefault("warnings", [])
+    if what not in warnings:
+        warnings.append(what)
+        if space.processes.rank == 0:
+            logger.warning(what)
 
 
 def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hf_xner.errors import InputError
 from hf_xner.model_digest import folder_digest, model_commit
+from hf_xner.translation.device import checked_device
 from hf_xner.translation.translation_cache import TranslationCache
 
 _REMEDY = "name a Marian, NLLB or M2M100 model, or a folder that holds one"
@@ -75,6 +76,7 @@ class HubTranslator:
             return
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+        device = checked_device(self.device)
         # The commit that the translations are kept under, whatever the Hub has by now.
         revision = self.version if _COMMIT.fullmatch(self.version) else self.revision
         try:
@@ -88,7 +90,7 @@ class HubTranslator:
                 remedy=_PACKAGES if lacking else _REMEDY,
             ) from error
         self._set_languages()
-        self.model = model.to(self.device).eval()
+        self.model = model.to(device).eval()
 
     def translate_words(self, words: Sequence[str]) -> list[str | None]:
         """Translate every word on its own."""

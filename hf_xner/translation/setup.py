@@ -11,10 +11,10 @@ from typing import Any, Literal
 from hf_xner.errors import InputError
 from hf_xner.translation.augment import Strategy, TranslationRules
 from hf_xner.translation.casing import SampledCase, keep_case, source_case
+from hf_xner.translation.languages import is_german, is_unspaced
 from hf_xner.translation.translators import DictionaryTranslator, MuseTranslator, WordTranslator
 from hf_xner.translation.units import TargetUnits
 
-UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 CASES = ("source", "target", "keep")
 Case = Literal["source", "target", "keep"]
 
@@ -83,12 +83,12 @@ class TranslationOptions:
             return self.case
         if self.model or self.google:
             return "keep"
-        return "target" if self.to == "de" else "source"
+        return "target" if is_german(self.to) else "source"
 
     @property
     def reads_target_text(self) -> bool:
         """Whether the result depends on unlabelled target text: frequencies, case, or how unspaced scripts are cut."""
-        return bool(self.dictionary) or self.casing == "target" or self.to in UNSPACED
+        return bool(self.dictionary) or self.casing == "target" or is_unspaced(self.to)
 
     def rule_settings(self) -> dict[str, Any]:
         """What, beside the translator and the target text, decides the translated corpus; JSON values."""
@@ -97,7 +97,7 @@ class TranslationOptions:
             "keep": sorted(self.keep),
             "case": self.casing,
             "several_words": self.several_words,
-            "units": self.to in UNSPACED,
+            "units": is_unspaced(self.to),
         }
         return settings | ({"case_seed": self.seed} if self.casing == "target" else {})
 
@@ -175,6 +175,6 @@ def build_rules(
         keep_types=tuple(options.keep),
         casing=casing,
         several_words=options.several_words,
-        units=TargetUnits(sentences) if options.to in UNSPACED else None,
+        units=TargetUnits(sentences) if is_unspaced(options.to) else None,
         split=split,
     )

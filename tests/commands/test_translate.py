@@ -166,6 +166,22 @@ def test_noise_is_not_written(place: Path, capsys: pytest.CaptureFixture[str]) -
         xner("translate", place / "corpus", "--to", "es", "--mapping", place / "map", "--output", place / "out")
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--workers", 0), ("--epochs", 0), ("--width", 0), ("--max_words", -1), ("--max_words", 0)]
+)
+def test_settings_that_train_nothing_are_refused(place: Path, option: str, value: int) -> None:
+    with pytest.raises(InputError, match=f"{option}: {value} is too small; give 1 or more"):
+        xner("vectors", "train", place / "words.txt", "--output", place / "de.vec", option, value)
+    assert not (place / "de.vec").exists()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(place: Path, device: str) -> None:
+    command = ["vectors", "map", place / "en.vec", place / "es.vec", "--output", place / "map", "--device", device]
+    with pytest.raises(InputError, match=f"--device: '{device}' cannot be used here"):
+        xner(*command)
+
+
 def test_training_writes_vectors(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("gensim")
     (place / "text.txt").write_text("Das Haus ist alt.\nDas Haus steht.\n" * 10, encoding="utf-8")

@@ -288,7 +288,8 @@ def test_dictionary_files(tmp_path: Path) -> None:
     tei = tmp_path / "d.tei"
     tei.write_text(
         '<TEI xmlns="http://www.tei-c.org/ns/1.0"><body><entry><form><orth>house</orth></form><sense>'
-        '<cit type="trans"><quote>casa</quote></cit><cit type="example"><quote>x</quote></cit></sense></entry>'
+        '<cit type="trans"><quote>casa</quote></cit><cit type="example"><quote>x</quote>'
+        '<cit type="trans"><quote>y</quote></cit></cit></sense></entry>'
         "</body></TEI>",
         encoding="utf-8",
     )
