@@ -13,22 +13,19 @@ deviation over seeds, then the maximum; `supervised` is table 2, `source_mono*` 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from machine import describe_machine, machine_facts, table, write_report
-from method_table import format_gaps, target_folder, train_target
+from method_table import format_gaps
+from table_runs import RULES, Column, Plan, columns_of, split_options, train_columns
 
 from hf_xner.data.specs import parse_spec
 from hf_xner.systems.augmented_arguments import VARIANTS
-
-RULES = ("target_dev", "source_dev", "target_test", "none")
 
 
 @dataclass(frozen=True)
@@ -64,28 +61,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train what is missing, print the tables, write JSON."""
     args, options = _parse(list(sys.argv[1:] if argv is None else argv))
     started = time.monotonic()
-    parts = [(rule, target, seed) for rule in args.select_on for seed in args.seeds for target in args.targets]
-    if args.jobs > 1:
-        with ThreadPoolExecutor(args.jobs) as pool:
-            list(pool.map(lambda part: _train(args, options, part[0], part[1], [part[2]], early=True), parts))
+    columns = columns_of(args.targets, [args.source], args.select_on)
+    plan = Plan("augmented", args.seeds, args.jobs, args.output, lambda column: _options(args, options, column))
+    found = train_columns(plan, columns)
     results: dict[str, dict[str, Any]] = {}
-    for rule in args.select_on:
-        for target in args.targets:
-            _train(args, options, rule, target, args.seeds, early=False)
-            path = target_folder(_for_rule(args, rule), target) / "results.json"
-            results.setdefault(rule, {})[target] = json.loads(path.read_text(encoding="utf-8"))
+    for column in columns:
+        results.setdefault(str(column.rule), {})[column.pair.name] = found[column.name]
     facts = machine_facts()
     print(describe_machine(facts))
-    print(format_table(results))
-    for rule, found in results.items():
-        print(f"\nchosen on {rule}\n{format_gaps(found)}")
+    print(format_table(found))
+    for rule, of_rule in results.items():
+        print(f"\nchosen on {rule}\n{format_gaps(of_rule)}")
     report = {"machine": facts, "options": options, "seconds": time.monotonic() - started, "results": results}
     write_report(args.output / "table.json", report)
     return 0
 
 
 def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    own, rest = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
+    own, rest = split_options(argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", default="conll2003:en", help="labelled corpus (conll2003:en)")
     parser.add_argument("--targets", nargs="+", required=True, help="target corpora, with their languages")
@@ -103,32 +96,23 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return args, rest
 
 
-def _for_rule(args: argparse.Namespace, rule: str) -> argparse.Namespace:
-    """What `method_table` wants to know."""
-    return argparse.Namespace(
-        system="augmented", source=[args.source], late=[], jobs=args.jobs, output=args.output / rule
-    )
-
-
-def _train(
-    args: argparse.Namespace, options: list[str], rule: str, target: str, seeds: list[int], *, early: bool
-) -> None:
+def _options(args: argparse.Namespace, options: list[str], column: Column) -> list[str]:
+    """What `xner train` is told of one language."""
     given = {"mapping": args.mappings, "source_vectors": args.source_vectors, "target_vectors": args.target_vectors}
     chosen = [word for name, value in given.items() if value for word in (f"--{name}", value)]
-    chosen += LANGUAGES.get(parse_spec(target).config, Language()).options(mapping_given=bool(args.mappings))
-    chosen += ["--variants", *args.variants, "--select_on", rule, *options]
-    train_target(_for_rule(args, rule), chosen, target, seeds, early=early)
+    language = parse_spec(column.pair.target).config
+    chosen += LANGUAGES.get(language, Language()).options(mapping_given=bool(args.mappings))
+    return [*chosen, "--variants", *args.variants, *options]
 
 
-def format_table(results: dict[str, dict[str, Any]], set_name: str = "target_test") -> str:
+def format_table(results: dict[str, Any], set_name: str = "target_test") -> str:
     """F1 of the CRF's own decoding, variants by targets and rules: mean, SD and maximum over seeds, in points."""
-    header = ["variant", *(f"{target}, {rule}" for rule in results for target in results[rule])]
-    found = [result for rule in results.values() for result in rule.values()]
+    found = list(results.values())
     rows = []
     for variant in found[0]["variants"]:
         scores = [result["variants"][variant][set_name]["tagger"]["f1"] for result in found]
         rows.append([variant, *map(_cell, scores)])
-    return table(header, rows)
+    return table(["variant", *results], rows)
 
 
 def _cell(summary: dict[str, Any]) -> str:

@@ -106,18 +106,25 @@ def held_out(opened: OpenedRun, names: Sequence[str], split: str, count: int) ->
         names: Names of `hf_xner.data.feeds`.
         split: Where the sentences are from.
         count: How many of each corpus, at most: the first.
+
+    Raises:
+        InputError: There is no such split, or the run was given its translation.
     """
     from dataclasses import replace
 
     from hf_xner.data import unlabelled
+    from hf_xner.data.checks import require_split
     from hf_xner.systems.translation_stages import translate_source
     from hf_xner.translation.switching import code_switch, shuffle_spans
 
     options = opened.space.arguments
     made: dict[str, Any] = {}
+    another = f"look at another one: --split {'validation' if split == 'test' else 'test'}"
     if "target_text" in names:
-        made["target_text"] = _first(unlabelled(opened.space.corpus(options.target)[split]), count)
+        target = require_split(opened.space.corpus(options.target), split, options.target, remedy=another)
+        made["target_text"] = _first(unlabelled(target), count)
     if set(names) - {"target_text"}:
+        require_split(opened.space.corpus(options.source[0]), split, options.source[0], tags=True, remedy=another)
         source = opened.space.labelled(options.source[0], split)
         made["source"] = _first(source.data, count)
         if set(names) - {"target_text", "source", "source_shuffled"}:
@@ -145,6 +152,12 @@ def _probe(model: Any, tokenizer: Any, corpora: Mapping[str, Any], feed: Any) ->
     from sklearn.metrics import balanced_accuracy_score
 
     vectors, classes, odd = _states(model, tokenizer, {name: corpora[name] for name in feed.language}, feed)
+    if any(len(np.unique(classes[half])) < 2 for half in (odd, ~odd)):
+        raise InputError(
+            f"of {feed.scope} words these sentences have only one language, so there is nothing to tell apart",
+            where="--sentences",
+            remedy="take more of them",
+        )
     centre, scale = vectors[~odd].mean(axis=0), vectors[~odd].std(axis=0) + 1e-6
     vectors = (vectors - centre) / scale
     probe = LogisticRegression(max_iter=500, class_weight="balanced").fit(vectors[~odd], classes[~odd])

@@ -67,15 +67,23 @@ class Case:
 def read(model: Any, tokenizer: Any, sentences: Iterable[Sequence[str]]) -> Iterator[Reading]:
     """Yield the best tag of every word and its probability, sentence by sentence, long sentences windowed.
 
+    The tags of a BiLSTM-CRF are those of its CRF's best sequence, with their marginal probabilities.
+
     Args:
         model: A token classifier.
-        tokenizer: Its tokenizer.
+        tokenizer: Its tokenizer, or feature extractor.
         sentences: Sentences of words.
     """
     from hf_xner.inference.decoding import TagDecoder
-    from hf_xner.inference.probabilities import word_probabilities
+    from hf_xner.inference.probabilities import reads_words, word_probabilities
+    from hf_xner.inference.word_models import read_words
 
     decoder = TagDecoder.from_config(model.config, method="argmax")
+    if reads_words(tokenizer):
+        for said in read_words(model, tokenizer, sentences):
+            best = np.take_along_axis(said.probabilities, said.tags[:, None], axis=-1)[:, 0]
+            yield Reading(decoder.iob2(said.tags), best)
+        return
     for array in word_probabilities(model, tokenizer, sentences):
         yield Reading(decoder.iob2(array.argmax(axis=-1)), array.max(axis=-1, initial=0.0))
 

@@ -31,6 +31,7 @@ from hf_xner.errors import InputError
 
 HELP = "TSL: mispredictions corrected, by confidence, and the evidence for them"
 CONTEXT = 8  # words shown on either side
+NO_TEXT = "there was no text to look for evidence in (--text SPEC gives one)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,13 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
     cases = with_evidence(corrected, evidence)
     place = arguments.output
     written = [write_rows(place / "corrections.csv", rows), *save_figure(draw(rows), place / "corrections")]
+    for earlier in ("cases.csv", "cases.html"):  # of another command, which these figures have nothing to do with
+        (place / earlier).unlink(missing_ok=True)
     if cases:
         written += [write_rows(place / "cases.csv", [_row(case) for case in cases])]
         written += [
             _write(place / "cases.html", page(cases[: arguments.cases], arguments, len(corrected), len(cases)))
         ]
     print(format_rows(rows))
-    print(f"{len(corrected)} wrong words put right; for {len(cases)} of them the text has evidence")
+    found = f"for {len(cases)} of them the text has evidence"
+    print(f"{len(corrected)} wrong words put right; {NO_TEXT if text is None else found}")
     print("\n".join(map(str, written)))
     return 0
 

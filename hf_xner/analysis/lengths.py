@@ -5,6 +5,8 @@
 The paper shows it for the source model's tags of target sentences, which become pseudo labels: the ratio of rightly
 tagged words falls with the length, and so only sentences up to a random length are used. Writes lengths.csv and
 lengths.png/.svg, with 95 % intervals (Wilson). Most words are no entities, so the second panel shows those that are.
+Of a model with two encoders the source's, theta_s, is shown: its tags are the pseudo labels. `--encoder target` shows
+the other.
 Several models give several lines; any tagger will do. Tags are only scored against.
 """
 
@@ -30,7 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("corpus", metavar="SPEC", help="a labelled corpus, such as conll2002:es; see xner data list")
     parser.add_argument("--split", default="train", help="train (default), validation or test")
     parser.add_argument("--width", type=int, default=10, help="words of a bin (10)")
-    parser.add_argument("--longest", type=int, default=150, help="longer sentences share the last bin (150)")
+    parser.add_argument(
+        "--longest", type=int, default=150, help="longer sentences share the last bin (150; rounded up to whole bins)"
+    )
+    parser.add_argument(
+        "--encoder",
+        choices=("source", "target"),
+        help="of models with two encoders (cross_augmented): source (default: what gives the pseudo labels) or target",
+    )
     parser.add_argument("--max_sentences", type=int, help="read only so many sentences")
     parser.add_argument("--data_dir", help="where corpora lie on this machine; default: HF_XNER_DATA")
     parser.add_argument(
@@ -45,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from hf_xner.data import load_corpus
     from hf_xner.data.checks import require_split
-    from hf_xner.evaluation.evaluate import evaluate_model
+    from hf_xner.evaluation.evaluate import gold_tags
     from hf_xner.inference.loading import load_tagger
 
     logging.disable_progress_bar()
@@ -57,13 +66,29 @@ def run(arguments: argparse.Namespace) -> int:
         data = data.select(range(min(arguments.max_sentences, len(data))))
     rows: list[dict[str, Any]] = []
     for name in arguments.models:
-        outcome = evaluate_model(*load_tagger(name), data, kinds=("tagger",))
-        counted = by_length(outcome.gold, outcome.predictions["tagger"], arguments.width, arguments.longest)
+        found = _tags(name, *load_tagger(name), data, arguments.encoder)
+        counted = by_length(gold_tags(data), found, arguments.width, arguments.longest)
         rows += [{"model": Path(name).name if len(arguments.models) == 1 else name, **row} for row in counted]
     place = arguments.output
     written = [write_rows(place / "lengths.csv", rows), *save_figure(_figure(rows), place / "lengths")]
     print("\n".join(map(str, written)))
     return 0
+
+
+def _tags(name: str, model: Any, tokenizer: Any, data: Any, encoder: str | None) -> list[list[str]]:
+    """What a tagger finds, IOB2; one that reads words does so with the encoder asked for, by default theta_s."""
+    from hf_xner.evaluation.evaluate import evaluate_model
+    from hf_xner.inference.decoding import TagDecoder
+    from hf_xner.inference.probabilities import reads_words
+    from hf_xner.inference.word_models import read_words
+
+    if not reads_words(tokenizer):
+        return evaluate_model(model, tokenizer, data, kinds=("tagger",)).predictions["tagger"]
+    if encoder == "target" and not model.config.augmented:
+        raise InputError("it has no target encoder", where=name, remedy="leave --encoder out")
+    decoder = TagDecoder.from_config(model.config, method="argmax")  # for its names and scheme
+    readings = read_words(model, tokenizer, data["tokens"][:], encoder=encoder or "source")
+    return [decoder.iob2(reading.tags) for reading in readings]
 
 
 def by_length(
@@ -75,12 +100,13 @@ def by_length(
         gold: The tags of each sentence.
         predicted: What was found instead, in the same scheme.
         width: Lengths in a bin.
-        longest: Sentences of more words share a bin.
+        longest: Sentences of more words share a bin; rounded up to a multiple of `width`.
 
     Returns:
         For every bin that has sentences: `from`, `to` (None for the last), `sentences`, and for all words and those
         whose gold tag is not O their number, how many are right, their ratio and its interval.
     """
+    longest = -(-longest // width) * width  # a bin is whole, or its label would be wrong
     bins: dict[int, list[int]] = {}
     for sentence, tags in enumerate(gold):
         if tags:

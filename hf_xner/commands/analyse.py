@@ -15,6 +15,7 @@ ANALYSES: tuple[str, ...] = (
     "corrections",
     "discrepancy",
     "embedding_spaces",
+    "gain",
     "lengths",
     "similarity",
 )

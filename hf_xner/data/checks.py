@@ -173,7 +173,9 @@ def refuse_same_corpus(source: DatasetDict, target: DatasetDict, source_spec: st
         )
 
 
-def require_split(corpus: DatasetDict, split: str, spec: str, *, tags: bool = False) -> Dataset:
+def require_split(
+    corpus: DatasetDict, split: str, spec: str, *, tags: bool = False, remedy: str = "give a file for it"
+) -> Dataset:
     """Get a split that a command cannot do without.
 
     Args:
@@ -181,6 +183,7 @@ def require_split(corpus: DatasetDict, split: str, spec: str, *, tags: bool = Fa
         split: The split.
         spec: What the user called the corpus.
         tags: Its tags are needed.
+        remedy: What to do if it is not there.
 
     Returns:
         The split.
@@ -189,7 +192,7 @@ def require_split(corpus: DatasetDict, split: str, spec: str, *, tags: bool = Fa
         InputError: It is not there, has no sentence, or has no tags where they are needed.
     """
     if split not in corpus:
-        raise InputError(f"no split {split!r}: there are {', '.join(corpus)}", where=spec, remedy="give a file for it")
+        raise InputError(f"no split {split!r}: there are {', '.join(corpus)}", where=spec, remedy=remedy)
     if not len(corpus[split]):
         raise InputError(f"no sentence in the split {split!r}", where=spec, remedy="give at least one")
     if tags and "ner_tags" not in corpus[split].column_names:

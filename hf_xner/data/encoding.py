@@ -26,11 +26,13 @@ class Window:
         positions: For each covered word, the index in `input_ids` of its first sub-word; `NO_SUBWORD` where the word
             has none, or where a neighbouring window gives it more context. Over all windows of a sentence every word
             that has a sub-word has exactly one position.
+        end: Index in `input_ids` after the last sub-word of these words; what follows belongs to another window.
     """
 
     input_ids: list[int]
     first_word: int
     positions: list[int]
+    end: int
 
 
 def longest_input(tokenizer: Any, model_config: Any = None, limit: int | None = None) -> int:
@@ -126,7 +128,9 @@ class WordEncoder:
         first, last = (covered[0], covered[-1] + 1) if covered else (0, 0)
         shift = len(self.prefix) - begin
         positions = [start + shift if start != NO_SUBWORD else NO_SUBWORD for start in starts[first:last]]
-        return Window([*self.prefix, *ids, *self.suffix], first, positions)
+        following = next((start for start in starts[last:] if start != NO_SUBWORD), begin + len(ids))
+        end = len(self.prefix) + (min(following - begin, len(ids)) if covered else 0)
+        return Window([*self.prefix, *ids, *self.suffix], first, positions, end)
 
 
 def _first_subwords(n_words: int, word_ids: list[int]) -> list[int]:

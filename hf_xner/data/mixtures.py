@@ -6,8 +6,8 @@ shown. There are three answers:
 
     same     teachers whose types differ are refused
     common   what only some of them know is O for all
-    union    the O of a teacher is shared out between O and the types that it does not know, in the proportions that
-             the teachers give who do know them; so a type keeps its probability however few know it
+    union    the O of a teacher is shared out between O and the types that it does not know: for each type in the
+             proportion to O that the teachers give who know it; so a type keeps its probability however few know it
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hf_xner.errors import InputError
 from hf_xner.labels import OUTSIDE, entity_types, split_tag, tag_names
 
 TYPE_RULES = ("same", "common", "union")
+LEAST_OUTSIDE = 1e-100  # what the share of O counts as at least, so that there are odds to it
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class MixedTags:
     def types(self) -> list[str]:
         """Entity types of the mixture."""
         return entity_types(self.names)
+
+    @property
+    def differently_known(self) -> bool:
+        """Whether types that some teacher does not know are known by different teachers (three are needed for it)."""
+        return any(len(_by_knowers(self, voice)) > 1 for voice in self.voices)
 
     def alone(self, index: int) -> MixedTags:
         """The same tags with one teacher."""
@@ -149,14 +155,35 @@ def _with_the_unknown(said: np.ndarray, weights: np.ndarray, tags: MixedTags) ->
     for index, voice in enumerate(tags.voices):
         if not voice.unknown:
             continue
-        unknown = set(voice.unknown)
-        all_of_it = [k for k, other in enumerate(tags.voices) if not unknown & set(other.unknown)]
-        some_of_it = [k for k, other in enumerate(tags.voices) if unknown - set(other.unknown)]
-        who = all_of_it or some_of_it
-        open_tags = [outside, *voice.unknown]
-        shares = np.einsum("k,knc->nc", weights[who], said[who][:, :, open_tags])
-        total = shares.sum(axis=1, keepdims=True)
-        # Where nobody sees either, it stays O.
-        shares = np.divide(shares, total, out=np.eye(len(open_tags))[[0] * len(shares)], where=total > 0)
-        complete[index][:, open_tags] = said[index][:, [outside]] * shares
+        groups = _by_knowers(tags, voice)
+        parts = [_shares(said, weights, knowers, [outside, *unknown]) for knowers, unknown in groups.items()]
+        open_tags = [outside, *(tag for unknown in groups.values() for tag in unknown)]
+        complete[index][:, open_tags] = said[index][:, [outside]] * _joined_shares(parts)
     return complete
+
+
+def _by_knowers(tags: MixedTags, voice: Voice) -> dict[tuple[int, ...], list[int]]:
+    """The tags that a teacher does not know, by the teachers who do."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for tag in voice.unknown:
+        knowers = tuple(k for k, other in enumerate(tags.voices) if tag not in other.unknown)
+        groups.setdefault(knowers, []).append(tag)
+    return groups
+
+
+def _shares(said: np.ndarray, weights: np.ndarray, who: Sequence[int], open_tags: Sequence[int]) -> np.ndarray:
+    """What some teachers together give to O and other tags, (n_words, 1 + tags), rows summing to 1."""
+    chosen = list(who)
+    shares = np.einsum("k,knc->nc", weights[chosen], said[chosen][:, :, list(open_tags)])
+    total = shares.sum(axis=1, keepdims=True)
+    # Where nobody sees either, it stays O.
+    return np.divide(shares, total, out=np.eye(len(open_tags))[[0] * len(shares)], where=total > 0)
+
+
+def _joined_shares(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Shares of O and the tags of each group as shares of O and all these tags: every tag keeps its odds to O."""
+    if len(parts) == 1:
+        return parts[0]
+    odds = [part[:, 1:] / np.maximum(part[:, :1], LEAST_OUTSIDE) for part in parts]
+    joined = np.concatenate([np.ones((len(parts[0]), 1)), *odds], axis=1)
+    return joined / joined.sum(axis=1, keepdims=True)

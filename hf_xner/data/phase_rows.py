@@ -177,7 +177,7 @@ class PhaseCollator:
     For tagging it gives what `RowCollator` gives. For the discriminators and the generator it gives `input_ids`,
     `attention_mask` and, all of shape (B, L): `piece_mask`, what the order discriminator reads; `languages` (0 target,
     1 source) and `language_mask`, the words that the language discriminator is shown. Of shape (B,): `orders`
-    (1 ordered) and `order_mask`. Every batch carries its `phase`.
+    (1 ordered) and `order_mask`, without sentences that have only one order. Every batch carries its `phase`.
 
     A sub-word has the language of its word. [CLS] and the like have none, so "pieces" leaves them out; "attended"
     gives them the sentence's, where that has one.
@@ -231,7 +231,7 @@ class PhaseCollator:
             "piece_mask": torch.from_numpy(piece_mask),
             "language_mask": torch.from_numpy(language_mask),
             "languages": torch.from_numpy(languages),
-            "order_mask": torch.tensor([name in self.feed.order for name, _ in rows]),
+            "order_mask": torch.tensor([name in self.feed.order and row.get("orderable", True) for name, row in rows]),
             "orders": torch.tensor([int(CORPORA[name].ordered) for name, _ in rows]),
         }
 
@@ -244,8 +244,8 @@ class PhaseCollator:
         size = len(row["input_ids"])
         places = np.arange(size) if self.positions == "attended" else np.arange(before, size - after)
         words = np.searchsorted(starts, places, side="right") - 1
-        words[places >= size - after] = -1
-        if self.positions == "pieces":  # before the first word there may be pieces that belong to another window
+        words[places >= min(row.get("end", size), size - after)] = -1
+        if self.positions == "pieces":  # before the first word and after the last one are pieces of other windows
             return places[words >= 0], words[words >= 0]
         return places, words
 

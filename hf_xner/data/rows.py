@@ -19,6 +19,7 @@ ENCODED_FEATURES = Features(
         "first_word": Value("int32"),
         "input_ids": List(Value("int32")),
         "positions": List(Value("int32")),
+        "end": Value("int32"),
     }
 )
 IGNORE = -100
@@ -72,6 +73,7 @@ def write_encoded(sentences: Dataset, encoder: WordEncoder, path: Path) -> Datas
                         "first_word": window.first_word,
                         "input_ids": window.input_ids,
                         "positions": window.positions,
+                        "end": window.end,
                     }
                 )
         writer.finalize()
@@ -88,6 +90,7 @@ class TrainingRows(Sequence[dict[str, Any]]):
             C; or None. Only one of the two kinds may be given: a target corpus never comes with tags.
         votes: Dataset whose `votes` (tag ids that several models agree on, or -1) belong to the encoded sentences;
             beside soft labels, or None.
+        orderable: Of each sentence whether its words have more than one order, shape (sentences,); or None.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class TrainingRows(Sequence[dict[str, Any]]):
         hard_labels: Dataset | None = None,
         soft_labels: tuple[Dataset, int] | None = None,
         votes: Dataset | None = None,
+        orderable: np.ndarray | None = None,
     ) -> None:
         if hard_labels is not None and soft_labels is not None:
             raise ValueError("rows have tags (source) or soft labels (target), never both")
@@ -106,6 +110,8 @@ class TrainingRows(Sequence[dict[str, Any]]):
         self._positions = RaggedColumn(encoded, "positions")
         self._sentence = np.asarray(encoded.data.column("sentence"))
         self._first_word = np.asarray(encoded.data.column("first_word"))
+        self._end = np.asarray(encoded.data.column("end"))
+        self._orderable = orderable
         self._tags = None if hard_labels is None else RaggedColumn(hard_labels, "ner_tags")
         self._soft = None if soft_labels is None else RaggedColumn(soft_labels[0], "soft_labels")
         self._votes = None if votes is None else RaggedColumn(votes, "votes")
@@ -121,10 +127,13 @@ class TrainingRows(Sequence[dict[str, Any]]):
         return any(column is not None for column in (self._tags, self._soft, self._votes))
 
     def __getitem__(self, index: int) -> dict[str, Any]:  # type: ignore[override]
-        """A row: `input_ids` (L,), `positions` (words,), and `tags` (words,) or `soft_labels` (words, C), `votes`."""
+        """A row: `input_ids` (L,), `positions` (words,), and `tags` (words,) or `soft_labels` (words, C), `votes`.
+
+        Beside these `end`, after the last sub-word of its words, and `orderable` where it is known.
+        """
         sentence, first = int(self._sentence[index]), int(self._first_word[index])
         positions = self._positions[index]
-        row: dict[str, Any] = {"input_ids": self._ids[index], "positions": positions}
+        row: dict[str, Any] = {"input_ids": self._ids[index], "positions": positions, "end": int(self._end[index])}
         words = slice(first, first + len(positions))
         if self._tags is not None:
             row["tags"] = self._tags[sentence][words]
@@ -132,6 +141,8 @@ class TrainingRows(Sequence[dict[str, Any]]):
             row["soft_labels"] = self._soft[sentence].reshape(-1, self._n_tags)[words]
         if self._votes is not None:
             row["votes"] = self._votes[sentence][words]
+        if self._orderable is not None:
+            row["orderable"] = bool(self._orderable[sentence])
         return row
 
     def n_words(self) -> int:

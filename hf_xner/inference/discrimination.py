@@ -15,8 +15,9 @@ from hf_xner.data.feeds import FEEDS, Feed
 from hf_xner.data.phase_rows import DISCRIMINATOR, PhaseCollator
 from hf_xner.inference.probabilities import CHUNK, autocast, batches_by_size
 from hf_xner.losses.adversarial import balanced_accuracy, class_hits
+from hf_xner.translation.switching import has_several_orders
 
-Item = tuple[str, dict[str, np.ndarray]]
+Item = tuple[str, dict[str, Any]]
 
 
 def language_scores(
@@ -94,14 +95,16 @@ def discriminator_accuracy(
 
 
 def _records(corpus: Dataset) -> Iterator[dict[str, Any]]:
-    """Sentences, and for each word whether it belongs to an entity (1) or not (0)."""
+    """Sentences, for each word whether it belongs to an entity (1) or not (0), and whether there is another order."""
     if "ner_tags" not in corpus.column_names:
         yield from ({"tokens": tokens} for batch in corpus.iter(1000) for tokens in batch["tokens"])
         return
-    outside = corpus.features["ner_tags"].feature.names.index("O")
+    names = corpus.features["ner_tags"].feature.names
     for batch in corpus.select_columns(["tokens", "ner_tags"]).iter(1000):
         for tokens, tags in zip(batch["tokens"], batch["ner_tags"], strict=True):
-            yield {"tokens": tokens, "inside": [int(tag != outside) for tag in tags]}
+            told = [names[tag] for tag in tags]
+            inside = [int(tag != "O") for tag in told]
+            yield {"tokens": tokens, "inside": inside, "orderable": has_several_orders(tokens, told)}
 
 
 class _Reader:
@@ -120,7 +123,7 @@ class _Reader:
             positions=positions,
         )
 
-    def rows(self, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, np.ndarray]]:
+    def rows(self, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Encoded rows of sentences, each with what is known of the words that it keeps."""
         stream = iter(records)
         while chunk := list(islice(stream, CHUNK)):
@@ -130,6 +133,7 @@ class _Reader:
                 if "inside" in record:
                     end = window.first_word + len(window.positions)
                     row["tags"] = np.asarray(record["inside"][window.first_word : end], dtype=int)
+                    row["orderable"] = record["orderable"]
                 yield row
 
     def run(

@@ -41,7 +41,12 @@ class WordReading:
 
 
 def read_words(
-    model: Any, extractor: Any, sentences: Iterable[Sequence[str]], *, batch_words: int = BATCH_WORDS
+    model: Any,
+    extractor: Any,
+    sentences: Iterable[Sequence[str]],
+    *,
+    encoder: str | None = None,
+    batch_words: int = BATCH_WORDS,
 ) -> Iterator[WordReading]:
     """Yield what the model says of every sentence, in order; sentences of any length, without words too.
 
@@ -49,6 +54,7 @@ def read_words(
         model: A `BiLstmCrfForTokenClassification`.
         extractor: Its feature extractor.
         sentences: Sentences of words; any iterable, consumed 1,024 sentences at a time.
+        encoder: "source" or "target"; by default the source's for its language, else the model's own choice.
         batch_words: Words, padding included, in one batch.
     """
     stream = iter(sentences)
@@ -56,8 +62,8 @@ def read_words(
     while chunk := list(islice(stream, CHUNK)):
         filled = [words for words in chunk if len(words)]
         rows = WordRows(extractor, filled)
-        encoder = "source" if extractor.language == "source" else model.default_encoder
-        readings = iter(read_rows(model, rows, range(len(rows)), encoder=encoder, batch_words=batch_words))
+        usual = "source" if extractor.language == "source" else model.default_encoder
+        readings = iter(read_rows(model, rows, range(len(rows)), encoder=encoder or usual, batch_words=batch_words))
         nothing = WordReading(np.zeros((0, n_tags), dtype=np.float32), np.zeros(0, dtype=np.int64))
         yield from (next(readings) if len(words) else nothing for words in chunk)
 
@@ -133,4 +139,4 @@ class WholeSentences:
     def encode(self, sentences: Iterable[Sequence[str]]) -> Iterator[list[Window]]:
         """Yield one window a sentence with as many ids as words, none of which mean anything."""
         for words in sentences:
-            yield [Window([NO_SUBWORD] * len(words), 0, list(range(len(words))))]
+            yield [Window([NO_SUBWORD] * len(words), 0, list(range(len(words))), len(words))]

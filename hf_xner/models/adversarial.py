@@ -154,12 +154,13 @@ class OrderDiscriminator(nn.Module):
         on_cpu = device == "cpu"
         # CPUs have a fast LSTM in bfloat16, and none that is fast with packed sequences; elsewhere it matters little.
         reduced = on_cpu and torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if reduced else torch.float32
+        own = self.output.weight.dtype
+        dtype = torch.get_autocast_dtype(device) if reduced else own
         with torch.autocast(device, enabled=False):
             lengths = mask.sum(dim=1).clamp(min=1)
             place = torch.argsort((~mask).to(torch.uint8), dim=1, stable=True)[:, : int(lengths.max())]
             last = (self._read_rows if on_cpu else self._read_packed)(states.to(dtype), place, lengths)
-            return self.output(last.float()).squeeze(-1)
+            return self.output(last.to(own)).squeeze(-1)
 
     def _read_packed(self, states: torch.Tensor, place: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Last state of each direction, side by side: (B, width)."""
@@ -298,7 +299,8 @@ class AdversarialForTokenClassification(PreTrainedModel):
         assert self.order_discriminator is not None
         if rows is None or bool(rows.all()):
             return self.order_discriminator(states, mask)
-        logits = torch.zeros(len(states), device=states.device)
         if not bool(rows.any()):
-            return logits
-        return logits.masked_scatter(rows, self.order_discriminator(states[rows], mask[rows]))
+            # A zero that still hangs on the weights: it may be all that a step has to go back from.
+            return 0 * self.order_discriminator(states[:1], mask[:1]).expand(len(states))
+        found = self.order_discriminator(states[rows], mask[rows])
+        return found.new_zeros(len(states)).masked_scatter(rows, found)

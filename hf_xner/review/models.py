@@ -75,7 +75,7 @@ def _with_teacher(run: Path, student: str) -> Models:
     if not teachers.traced:
         why = f"the student's stage is no longer in the store; {REMEDY}"
     elif teachers.gone:
-        why = f"the teacher is no longer in the store; {REMEDY}"
+        why = f"the teacher is no longer where it was; {REMEDY}"
     else:
         why = "this tagger learnt from labels, not from a teacher"
     return Models(student, None, why_no_teacher=why)

@@ -21,7 +21,8 @@ Variants, by the rows of the paper's tables (`_no_char`: without characters):
 
 The source is mapped into the target's space, or with `--mapped target` the target into the source's (as published for
 Arabic and Finnish, and `--scheme iob2` for Arabic). `--select_on` gives the paper's three rules: target_dev,
-source_dev, and target_test, an oracle.
+source_dev, and target_test, an oracle. With source_dev cross_augmented is chosen, and its training ended, by theta_s
+alone: source sentences are not the target encoder's to read, so no score sees what theta_t is worth.
 """
 
 from __future__ import annotations
@@ -29,18 +30,50 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from hf_xner.errors import InputError
+from hf_xner.labels import entity_types
 from hf_xner.systems.arguments import learning_rate
 from hf_xner.systems.augmented_arguments import AUGMENTED, DISTILLED, SETUPS, SUPERVISED_BOUND, Arguments, Setup
 from hf_xner.systems.augmented_stages import augment_tagger, label_in_iob2, train_source_tagger
 from hf_xner.systems.augmented_vectors import Features, VectorSources
 from hf_xner.systems.tagger_stages import TrainedTagger, distil_tagger, settings_for
 from hf_xner.systems.workspace import Workspace
+from hf_xner.training.augmented import check_lengths, threshold_bounds
 from hf_xner.translation.mapping import Side
 
-__all__ = ["BASELINE", "PREFERENCE", "Arguments", "build"]
+__all__ = ["BASELINE", "PREFERENCE", "Arguments", "build", "known_types"]
 
 PREFERENCE = (DISTILLED, AUGMENTED, *reversed(SETUPS), SUPERVISED_BOUND)
 BASELINE = "source_mono"
+
+
+def known_types(space: Workspace) -> tuple[list[str], str]:
+    """The source's entity types, and what to call their tagger; refuses what would only show hours later."""
+    arguments = space.arguments
+    assert isinstance(arguments, Arguments)
+    source = space.labelled(arguments.source[0], "train")
+    check_lengths(source.data, arguments.longest_sentence, "source")
+    if AUGMENTED in arguments.variants:
+        lengths = check_lengths(space.target_text.data, arguments.longest_sentence, "target")
+        threshold_bounds(lengths, arguments.joint_settings(arguments.seeds[0], False))
+    VectorSources(space).check(arguments.vector_kinds)
+    if arguments.distil_to is not None:
+        _check_encoder(space.with_encoder(arguments.distil_to).encoder)
+    return entity_types(source.tag_names), f"a tagger trained on {source.spec}"
+
+
+def _check_encoder(name: str) -> None:
+    """Refuse what is no model, by its configuration."""
+    from transformers import AutoConfig
+
+    try:
+        AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "no encoder could be loaded",
+            where=f"--distil_to {name}",
+            remedy="give a folder, a Hub id, or the built-in xner-mini",
+        ) from error
 
 
 def build(space: Workspace, seed: int) -> dict[str, TrainedTagger]:

@@ -50,7 +50,10 @@ class Arguments(SystemArguments):
 
     variants: list[str] = field(
         default_factory=lambda: ["source_mono", "cross_word", "cross_shared", AUGMENTED],
-        metadata={"help": "Any of " + ", ".join(VARIANTS) + "; all for every one but supervised."},
+        metadata={
+            "aliases": "--variant",
+            "help": "Any of " + ", ".join(VARIANTS) + "; all for every one but supervised.",
+        },
     )
     source_vectors: str | None = field(default=None, metadata={"help": "Word vectors of the source (.vec, .vec.gz)."})
     target_vectors: str | None = field(default=None, metadata={"help": "Word vectors of the target."})
@@ -101,9 +104,15 @@ class Arguments(SystemArguments):
     learning_rate: float = field(default=0.1, metadata={"help": "Rate of SGD in the first epoch."})
     rate_decay: float = field(default=0.01, metadata={"help": "In epoch e the rate is divided by 1 + rate_decay e."})
     min_rate: float = field(default=1e-4, metadata={"help": "The least rate."})
-    max_grad_norm: float = field(default=5.0, metadata={"help": "Gradient clipping."})
+    max_grad_norm: float = field(default=5.0, metadata={"help": "Gradient clipping; 0 for none."})
     evaluation_steps: int = field(default=150, metadata={"help": "Batches between two evaluations on --select_on."})
-    longest_sentence: int = field(default=250, metadata={"help": "Longer sentences do not train; all are tagged."})
+    longest_sentence: int = field(
+        default=250,
+        metadata={
+            "help": "Longer sentences do not train, neither the source's (as published) nor the target's; all are "
+            "tagged."
+        },
+    )
     loss_over: str = field(
         default="sum", metadata={"help": "A batch's loss: sum over its sentences (as published), or mean: sentences."}
     )
@@ -121,6 +130,13 @@ class Arguments(SystemArguments):
     )
     detach_source: bool = field(
         default=False, metadata={"help": "Keep what theta_t learns out of the source encoder that it reads."}
+    )
+    select_on: str = field(
+        default="none",
+        metadata={
+            "help": "Which labelled set picks the best weights: none, source_dev, target_dev, or target_test (an "
+            "oracle, never for publication). With source_dev cross_augmented is chosen and stopped by theta_s alone."
+        },
     )
     distil_to: str | None = field(
         default=None, metadata={"help": "Distil the best variant into this encoder: an ordinary model comes out."}
@@ -151,6 +167,8 @@ class Arguments(SystemArguments):
         for name in ("epochs", "evaluation_steps", "longest_sentence", "draws", "patience", "max_words"):
             if getattr(self, name) < 1:
                 raise InputError(f"{getattr(self, name)} is less than 1", where=f"--{name}")
+        if self.keep_words < 0:
+            raise InputError(f"{self.keep_words} is less than 0", where="--keep_words")
         if not 0 <= self.dropout < 1 or self.vector_length < 0:
             raise InputError("dropout is in [0, 1), a length at least 0", where="--dropout, --vector_length")
         if not self.target or len(self.source) != 1 or not self.variants:
@@ -170,13 +188,18 @@ class Arguments(SystemArguments):
 
     def _check_vectors(self) -> None:
         given = [self.source_vectors is not None, self.target_vectors is not None]
-        needed = {"monolingual" if name == SUPERVISED_BOUND else self.setup(name).vectors for name in self.variants}
+        needed = self.vector_kinds
         if needed - {"random"} and not all(given) and (any(given) or self.mapping is None):
             raise InputError(
                 f"{' and '.join(sorted(needed - {'random'}))} vectors need those of both languages",
                 where="--source_vectors, --target_vectors",
                 remedy="train some with `xner vectors train`, or give --mapping DIR (`xner vectors map`)",
             )
+
+    @property
+    def vector_kinds(self) -> set[str]:
+        """The kinds of vectors that the variants need: "mapped", "monolingual", "random"."""
+        return {"monolingual" if name == SUPERVISED_BOUND else self.setup(name).vectors for name in self.variants}
 
     def setup(self, variant: str) -> Setup:
         """What the variant is, or begins with."""

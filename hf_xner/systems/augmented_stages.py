@@ -62,7 +62,7 @@ def train_source_tagger(
     stage = Stage(
         kind="train_bilstm",
         name=name,
-        version=TRAIN_VERSION,
+        version=_version(TRAIN_VERSION, settings),
         inputs={"features": features.key, "sentences": source.digest} | dev_digest(dev),
         settings=settings.as_dict() | {"language": language},
         **_cost(space, source, settings.epochs),
@@ -110,7 +110,7 @@ def augment_tagger(
     stage = Stage(
         kind="augment",
         name=name,
-        version=JOINT_VERSION,
+        version=_version(JOINT_VERSION, settings),
         inputs={"start": start.key, "features": features.key, "sentences": source.digest, "text": text.digest}
         | dev_digest(dev),
         settings=settings.as_dict(),
@@ -130,6 +130,11 @@ def augment_tagger(
         features.place(folder / MODEL, characters=True)
 
     return TrainedTagger(stage.key, space.run(stage, work, collective=False) / MODEL)
+
+
+def _version(version: int, settings: TaggerSettings | JointSettings) -> int:
+    """One more where there is no clipping, which once meant that nothing was trained."""
+    return version + (settings.max_grad_norm == 0)
 
 
 def _development_set(dev: Labelled | None, language: str) -> DevelopmentSet | None:

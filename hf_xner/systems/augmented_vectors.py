@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hf_xner.data.word_rows import WordRows
 from hf_xner.errors import InputError
 from hf_xner.models import WordFeatureExtractor
 from hf_xner.models.word_features import WordTable
@@ -25,11 +27,15 @@ from hf_xner.translation.refinement import SUPERVISED, Refinement
 from hf_xner.translation.translators import load_pair
 from hf_xner.translation.vector_cache import load_vectors
 from hf_xner.translation.vectors import WordVectors
-from hf_xner.translation.word_tables import build_table, fit_ngrams, space_steps
+from hf_xner.translation.word_tables import build_table, fit_ngrams, require_width, space_steps
+
+logger = logging.getLogger("hf_xner")
 
 FEATURES_VERSION = 1
 EXTRACTOR = "extractor"
 SIDES: tuple[Side, Side] = ("source", "target")
+COVERAGE = "word_coverage"  # in the results: by the kind of vectors and side
+LEAST_COVERAGE = 0.5  # share of the running words with a vector below which something is probably wrong
 
 
 class VectorSources:
@@ -48,6 +54,8 @@ class VectorSources:
     def features(self, kind: str, source: Labelled, text: Unlabelled) -> Features:
         """The common space of both languages' words (stage B2), or what stands in for it.
 
+        How many of the running words have a vector is noted in the results, with a warning where it is too few.
+
         Args:
             kind: "mapped", "monolingual" (each language's own vectors) or "random".
             source: The source sentences.
@@ -64,7 +72,41 @@ class VectorSources:
                 vectors=None if kind == "random" else self.vectors,
                 mapping=self.mapping if kind == "mapped" else None,
             )
+            self._note_coverage(kind, {"source": source.data["tokens"][:], "target": text.data["tokens"][:]})
         return self._features[kind]
+
+    def _note_coverage(self, kind: str, sentences: dict[Side, list[list[str]]]) -> None:
+        """Look both texts up, once a run, whatever the store has already."""
+        facts = self.space.facts
+        known = kind == "random" or kind in facts.get(COVERAGE, {})
+        if known or self.space.store.dry_run or self.space.processes.rank != 0:
+            return
+        extractor = self._features[kind].load(characters=False)
+        found = {side: WordRows(extractor, part, language=side).coverage for side, part in sentences.items()}
+        facts.setdefault(COVERAGE, {})[kind] = found
+        for side, coverage in found.items():
+            warning = coverage_warning(coverage, side)
+            if warning and warning not in facts.get("warnings", ()):  # two kinds of features may share their vectors
+                logger.warning(warning)
+                facts.setdefault("warnings", []).append(warning)
+
+    def check(self, kinds: Iterable[str]) -> None:
+        """Read what these kinds of features need, before anything trains.
+
+        Args:
+            kinds: As for `features`.
+
+        Raises:
+            InputError: A file is missing or unreadable, the given mapping is none, has not converged, or is for
+                vectors of another width.
+        """
+        if not set(kinds) - {"random"}:
+            return
+        vectors = self.vectors
+        if "mapped" in kinds and self._given is not None:
+            self._given.require_converged()
+            for part in vectors.values():
+                require_width(self._given, part)
 
     @cached_property
     def vectors(self) -> dict[Side, WordVectors]:
@@ -265,6 +307,14 @@ def word_features(
         ).save_pretrained(folder / EXTRACTOR)
 
     return Features(stage.key, space.run(stage, work, collective=False))
+
+
+def coverage_warning(coverage: float, side: Side) -> str:
+    """What to say where most of a corpus' words have no vector; "" where that is not so."""
+    if coverage >= LEAST_COVERAGE:
+        return ""
+    share = f"only {100 * coverage:.0f} % of the running {side} words have a vector"
+    return f"{share}: are --{side}_vectors of that language?"
 
 
 def _words(sentences: Iterable[list[str]]) -> set[str]:

@@ -286,11 +286,13 @@ def _inputs(parts: Sequence[SoftLabels], weights: Weights | None) -> dict[str, s
 
 
 def _settings(tags: MixedTags, weights: Weights | None) -> dict[str, Any]:
-    return {
+    settings = {
         "tags": list(tags.names),
         "voices": [asdict(voice) for voice in tags.voices],
         "weights": "mean" if weights is None else weights.level,
     }
+    # Only these mixtures were once made by another rule; the keys of all others stay valid.
+    return settings | ({"odds": "each type's"} if tags.differently_known else {})
 
 
 def _alpha(weights: Weights | None, n_teachers: int, n_sentences: int) -> np.ndarray:

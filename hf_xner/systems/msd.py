@@ -72,7 +72,7 @@ class Arguments(SystemArguments):
 
     variants: list[str] = field(
         default_factory=lambda: ["mt", "without_all", "msd"],
-        metadata={"help": "Any of " + ", ".join(VARIANTS) + "; all for every one."},
+        metadata={"aliases": "--variant", "help": "Any of " + ", ".join(VARIANTS) + "; all for every one."},
     )
     weights: str = field(
         default="paper", metadata={"help": "alpha and beta of the paper (0.05) or of the released program (0.1)."}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from hf_xner.data import describe
@@ -160,17 +161,19 @@ def _results(
         "variants": report.collect(scores) if sets else {},
         "stages": space.stages,
         "differences": [
-            gap for name in sets for gap in report.differences(scores, name, _baseline(system, scores), variant)
+            gap
+            for name in sets
+            for gap in report.differences(scores, name, baseline_of(system, next(iter(scores.values()))), variant)
         ],
         **space.facts,
     }
 
 
-def _baseline(system: System, scores: report.Folders) -> str:
-    """The variant that others are compared with."""
+def baseline_of(system: System | ModuleType, made: Iterable[str]) -> str:
+    """The variant that others are compared with, among those that a run has made."""
     names = (system.BASELINE,) if isinstance(system.BASELINE, str) else system.BASELINE
-    made = next(iter(scores.values()))
-    return next((name for name in names if name in made), names[0])
+    there = set(made)
+    return next((name for name in names if name in there), names[0])
 
 
 def _student(system: System, taggers: Mapping[int, Mapping[str, TrainedTagger]]) -> tuple[int, str]:
@@ -230,6 +233,7 @@ def _fill(
         config = read_json(student / "config.json")
         # What the Tagger does is what was scored.
         decoding = config.setdefault("xner", {})  # a given model may have none
+        decoding.setdefault("decoding", "viterbi")
         decoding["start_constraint"] = start_constraint
         if calibration is not None:
             decoding["temperature"] = calibration["temperature"]

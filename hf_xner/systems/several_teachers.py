@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations, count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +41,7 @@ logger = logging.getLogger("hf_xner")
 
 T = TypeVar("T")
 MEAN = "mean"  # every teacher weighs alike
+MIXTURES = ("avg", "sim")  # variants of all teachers are called mt_avg as those of a teacher de are called mt_de
 LEARNED = "bilinear"
 Train = Callable[[str, str], TrainedTagger]
 
@@ -97,15 +98,20 @@ def origins_of(space: Workspace) -> list[Origin]:
 
 
 def short_names(specs: Sequence[str]) -> list[str]:
-    """A short name for each corpus or model: its language where the spec says it, else the last part of its path."""
+    """A short name for each corpus or model: its language where the spec says it, else the last part of its path.
+
+    What another of them, or a mixture of several, is called already gets a number.
+    """
     names: list[str] = []
+    reserved = MIXTURES if len(specs) > 1 else ()
     for spec in specs:
         path = Path(spec.partition("?")[0])
         name = _language(spec) or (
             path.parent.name if path.name == STUDENT else path.stem if path.suffix[1:].isalpha() else path.name
         )
         name = re.sub(r"[^\w.-]+", "-", name).strip("-") or "teacher"
-        names.append(name if name not in names else f"{name}-{len(names) + 1}")
+        numbered = (f"{name}-{number}" for number in count(len(names) + 1))
+        names.append(next(free for free in chain([name], numbered) if free not in (*names, *reserved)))
     return names
 
 

@@ -29,9 +29,13 @@ Variants, by the rows of the paper's tables:
 AdvPicker's program trains one teacher for three targets and distils from an ensemble of seeds; here each target and
 each seed has its own.
 
-`--variants all` is the whole table. Words are translated by mapped vectors (`--mapping`, or `--source_vectors` and
-`--target_vectors`), a dictionary, a translation model (`--strategy phrase` and `word_phrase` for the other bars of
-Figure 4), or beforehand (`--translated`).
+`--variants all` is the whole table. The papers pick every model on the target's dev set: `--select_on target_dev
+--teachers_like_student`; without the latter teachers are picked on the source's. The F1 that picks an epoch takes the
+best tag of each word by itself, not the constrained (Viterbi) decoding that A10 scores with, too.
+
+Words are translated by mapped vectors (`--mapping`, or `--source_vectors` and `--target_vectors`), a dictionary, a
+translation model or Google (with `--strategy word`, `phrase` and `word_phrase`: the bars of Figure 4), or beforehand
+(`--translated`).
 
 There is no released program of TransAdv. Where the paper is silent AdvPicker's is followed; what neither settles has
 an option: which corpora feed which loss of A4 (`--tagging_corpora`, `--language_corpora`, `--order_corpora`; real
@@ -45,11 +49,12 @@ weights of the teachers (`--teacher_weights`, equal over those that there are), 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 from hf_xner.data.feeds import FEEDS, Feed
 from hf_xner.systems.arguments import learning_rate
 from hf_xner.systems.tagger_stages import TrainedTagger, distil_tagger, label_text, settings_for, train_tagger
-from hf_xner.systems.transadv_arguments import RECIPES, VARIANTS, Arguments, Recipe
+from hf_xner.systems.transadv_arguments import MADE_WITHOUT_TRANSLATION, RECIPES, VARIANTS, Arguments, Recipe
 from hf_xner.systems.transadv_stages import pick_sentences, shuffle_words, switch_codes, train_adversarially
 from hf_xner.systems.translation_stages import translate_source
 from hf_xner.systems.unitrans_stages import average_soft_labels
@@ -69,6 +74,8 @@ def build(space: Workspace, seed: int) -> dict[str, TrainedTagger]:
     arguments = space.arguments
     assert isinstance(arguments, Arguments)
     models = _Models(space, seed)
+    for feed in arguments.feeds():
+        models.corpora(feed)  # before anything trains, for a translation may fail or not fit
     taggers: dict[str, TrainedTagger] = {}
     for variant in arguments.variants:
         if variant in RECIPES:
@@ -95,7 +102,7 @@ def _transadv(models: _Models, variant: str, recipe: Recipe) -> TrainedTagger:
         said,
         weights=None if len(set(weights)) == 1 else weights,
     )
-    settings, dev = models.student_settings()
+    settings, dev = models.student_settings(dropout=True)
     return distil_tagger(space, f"{variant} student, seed {seed}", space.target_text, united, settings, dev=dev)
 
 
@@ -113,7 +120,7 @@ def _advpicker(models: _Models, variant: str) -> TrainedTagger:
         space, f"picked sentences, seed {seed}", teacher, space.target_text, arguments.picked_share, positions
     )
     labels = label_text(space, f"soft labels of picked sentences, seed {seed}", teacher, text)
-    settings, dev = models.student_settings()
+    settings, dev = models.student_settings(dropout=False)
     return distil_tagger(space, f"advpicker student, seed {seed}", text, labels, settings, dev=dev)
 
 
@@ -140,7 +147,7 @@ class _Models:
 
     def _train(self, name: str, who: str, recipe: Recipe) -> TrainedTagger:
         """A4 to A7."""
-        feed = self.feed(who, recipe)
+        feed = self.arguments.feed_of(who, recipe)
         start = None if who == "src" else self.teacher("src", recipe)
         corpora = self.corpora(feed)
         settings, dev = self.teacher_settings()
@@ -149,20 +156,16 @@ class _Models:
         tagged = joined([corpus for corpus in map(corpora.get, feed.tagging) if isinstance(corpus, Labelled)])
         return train_tagger(self.space, name, tagged, settings, dev, start=start)
 
-    def feed(self, who: str, recipe: Recipe) -> Feed:
-        """What feeds which loss of a teacher."""
-        if who == "src" and not recipe.mladv:
-            return Feed(tagging=("source",))
-        feed = self.arguments.feed() if who == "src" else FEEDS[who]
-        if not recipe.mladv and self.arguments.without_mladv == "none":
-            return feed.without(language=True, order=True)
-        return feed.without(language=not recipe.language, order=not recipe.order)
-
     def name(self, who: str, recipe: Recipe) -> str:
         """What people call a teacher: told apart where recipes make different ones."""
         lacks = [word for word, there in (("language", recipe.language), ("order", recipe.order)) if not there]
         without = "MLADV" if not recipe.mladv else " and ".join(lacks)
         return f"Theta_{who}{f' without {without}' if without else ''}, seed {self.seed}"
+
+    @cached_property
+    def translated(self) -> Labelled:
+        """D_T (A1)."""
+        return translate_source(self.space, "translation", self.source)
 
     def corpora(self, feed: Feed) -> dict[str, Labelled | Unlabelled]:
         """The corpora that a feed asks for (A1 to A3)."""
@@ -170,13 +173,11 @@ class _Models:
         made: dict[str, Labelled | Unlabelled] = {"source": self.source}
         if "target_text" in names:
             made["target_text"] = self.space.target_text
-        if names <= set(made) | {"source_shuffled"}:
-            translated = None
-        else:
-            made["translated"] = translated = translate_source(self.space, "translation", self.source)
-        if names & {"source_switched", "translated_switched"} and translated is not None:
+        if names - MADE_WITHOUT_TRANSLATION:
+            made["translated"] = self.translated
+        if names & {"source_switched", "translated_switched"}:
             made["source_switched"], made["translated_switched"] = switch_codes(
-                self.space, "code-switched", self.source, translated
+                self.space, "code-switched", self.source, self.translated
             )
         for name in ("source", "translated"):
             corpus = made.get(name)
@@ -211,10 +212,11 @@ class _Models:
         epochs = self.arguments.teacher_epochs
         return settings_for(self.space, self.seed, self._teacher_rate(), epochs, dev is not None), dev
 
-    def student_settings(self) -> tuple[FitSettings, Labelled | None]:
-        """How the student is distilled, and where its best epoch is picked."""
+    def student_settings(self, *, dropout: bool) -> tuple[FitSettings, Labelled | None]:
+        """How the student is distilled, and where its best epoch is picked; `dropout` is what its method does."""
         arguments = self.arguments
         dev = self.space.selection_set("student")
         rate = learning_rate(arguments.student_learning_rate, arguments.encoder, "student", 6e-5)
         settings = settings_for(self.space, self.seed, rate, arguments.student_epochs, dev is not None)
-        return replace(settings, dropout=arguments.student_dropout), dev
+        given = arguments.student_dropout
+        return replace(settings, dropout=dropout if given is None else given), dev

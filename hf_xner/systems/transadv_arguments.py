@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from hf_xner.data.feeds import CORPORA, FEEDS, Feed, changed
@@ -11,6 +12,7 @@ from hf_xner.losses.adversarial import MEANS
 from hf_xner.systems.translation_stages import TranslatorArguments
 
 TEACHERS = ("src", "entity", "context", "order")
+MADE_WITHOUT_TRANSLATION = {"source", "source_shuffled", "target_text"}
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,17 @@ class Arguments(TranslatorArguments):
 
     variants: list[str] = field(
         default_factory=lambda: ["mt", "transadv"],
-        metadata={"help": "Any of " + ", ".join(VARIANTS) + "; or all."},
+        metadata={"aliases": "--variant", "help": "Any of " + ", ".join(VARIANTS) + "; or all."},
     )
     teacher_learning_rate: float | None = field(
         default=None, metadata={"help": "Of L_ner; 6e-5 for mBERT-sized encoders; the built-in encoder has its own."}
     )
     generator_learning_rate: float | None = field(
-        default=None, metadata={"help": "Of L_g; a hundredth of the teacher's by default: 6e-7 as published."}
+        default=None,
+        metadata={
+            "help": "Of L_g; a hundredth of the teacher's by default: 6e-7 as published. At that rate the encoder "
+            "hardly moves, and discriminators go on telling languages apart; a rate near theirs makes it hide them."
+        },
     )
     discriminator_learning_rate: float = field(default=5e-3, metadata={"help": "Of L_l and L_o."})
     adversarial_momentum: float = field(
@@ -74,8 +80,12 @@ class Arguments(TranslatorArguments):
         default=None, metadata={"help": "6e-5 for mBERT-sized encoders; the built-in encoder has its own."}
     )
     student_epochs: float = field(default=10.0, metadata={"help": "Passes over the target sentences."})
-    student_dropout: bool = field(
-        default=True, metadata={"help": "Off as in AdvPicker's program, whose student never leaves evaluation mode."}
+    student_dropout: bool | None = field(
+        default=None,
+        metadata={
+            "help": "Whether students train with dropout. By default they do, but for AdvPicker's, which in its "
+            "program never leaves evaluation mode."
+        },
     )
     adversarial_rows: int | None = field(
         default=None,
@@ -143,10 +153,12 @@ class Arguments(TranslatorArguments):
         ):
             if value not in allowed:
                 raise InputError(f"{value!r} is not one of {', '.join(allowed)}", where=option)
-        if len(self.teacher_weights) != 4 or min(self.teacher_weights) < 0 or not any(self.teacher_weights):
+        finite = all(math.isfinite(weight) and weight >= 0 for weight in self.teacher_weights)
+        if len(self.teacher_weights) != 4 or not finite or not any(self.teacher_weights):
             raise InputError(f"{self.teacher_weights} are no weights of four teachers", where="--teacher_weights")
         for variant in set(self.variants) & set(RECIPES):
-            if not any(self.weight(who) for who in RECIPES[variant].teachers):
+            # One teacher alone is not averaged, so nothing weighs it.
+            if len(RECIPES[variant].teachers) > 1 and not any(self.weight(who) for who in RECIPES[variant].teachers):
                 raise InputError(f"every teacher of {variant} has weight 0", where="--teacher_weights")
         if not 0 < self.picked_share <= 1:
             raise InputError(f"{self.picked_share} is no share", where="--picked_share", remedy="give 0.8, say")
@@ -167,6 +179,8 @@ class Arguments(TranslatorArguments):
                 remedy="see `xner data list`",
             )
         self.feed()
+        if any(set(feed.corpora) - MADE_WITHOUT_TRANSLATION for feed in self.feeds()):
+            self._check_translator()
 
     def weight(self, teacher: str) -> float:
         """What a teacher counts."""
@@ -187,3 +201,17 @@ class Arguments(TranslatorArguments):
             )
         except ValueError as error:
             raise InputError(str(error), where="--tagging_corpora, --language_corpora, --order_corpora") from error
+
+    def feed_of(self, who: str, recipe: Recipe) -> Feed:
+        """What feeds which loss of a teacher."""
+        if who == "src" and not recipe.mladv:
+            return Feed(tagging=("source",))
+        feed = self.feed() if who == "src" else FEEDS[who]
+        if not recipe.mladv and self.without_mladv == "none":
+            return feed.without(language=True, order=True)
+        return feed.without(language=not recipe.language, order=not recipe.order)
+
+    def feeds(self) -> list[Feed]:
+        """What feeds all teachers of the variants, Theta_src first, from which the others go on."""
+        recipes = [RECIPES[variant] for variant in self.variants if variant in RECIPES]
+        return [self.feed_of(who, recipe) for recipe in recipes for who in dict.fromkeys(("src", *recipe.teachers))]

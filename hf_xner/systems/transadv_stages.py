@@ -23,8 +23,8 @@ from hf_xner.training.transadv import ADVERSARIAL, fit_adversarial
 from hf_xner.translation.switching import code_switch, shuffle_spans
 
 SWITCH_VERSION = 1
-SHUFFLE_VERSION = 1
-TRAIN_ADVERSARIALLY_VERSION = 1
+SHUFFLE_VERSION = 2
+TRAIN_ADVERSARIALLY_VERSION = 2
 PICK_VERSION = 1
 CORPUS, PICKED = "corpus", "picked.json"
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datasets import load_from_disk
+from datasets import Dataset, DatasetDict, load_from_disk
 
 from hf_xner.data.checks import refuse_same_corpus, require_split
 from hf_xner.data.specs import parse_spec
@@ -31,7 +31,8 @@ from hf_xner.translation.mapping import Side, learn_adversarially, learn_from_pa
 from hf_xner.translation.refinement import Refinement
 from hf_xner.translation.seeds import identical_pairs
 from hf_xner.translation.segments import tag_strings, tagged_dataset
-from hf_xner.translation.setup import CASES, TranslationOptions, build_rules, build_translator
+from hf_xner.translation.setup import CASES, TranslationOptions, build_rules, build_translator, require_one_way
+from hf_xner.translation.switching import refuse_other_entities
 from hf_xner.translation.translators import DICTIONARY_FILE, MuseTranslator, WordTranslator
 from hf_xner.translation.vector_cache import load_vectors
 from hf_xner.translation.vectors import WordVectors
@@ -40,6 +41,7 @@ TRANSLATE_VERSION = 1
 MAPPING_VERSION = 1
 logger = logging.getLogger("hf_xner")
 CORPUS = "corpus"
+MOST_SHARED = 0.01  # of a given translation with the target corpus
 
 
 @dataclass
@@ -69,21 +71,29 @@ class TranslatorArguments(SystemArguments):
     translation_model: str | None = field(
         default=None, metadata={"help": "Translate with a Marian, NLLB or M2M100 model: folder or Hub id."}
     )
+    google: bool = field(
+        default=False, metadata={"help": "Translate with Google's service; GOOGLE_TRANSLATE_API_KEY holds the key."}
+    )
     translation_source: str | None = field(
-        default=None, metadata={"help": "Source language as the translation model names it (eng_Latn, en)."}
+        default=None,
+        metadata={
+            "help": "Source language as the translation model or Google names it (eng_Latn, en); for Google, by "
+            "default, what the source's spec says."
+        },
     )
     translation_target: str | None = field(
         default=None, metadata={"help": "Target language likewise; by default the target corpus' language."}
     )
     translation_cache: str | None = field(
-        default=None, metadata={"help": "File of the cache of a model's translations."}
+        default=None, metadata={"help": "File of the cache of translations by a model or Google."}
     )
     target_language: str | None = field(
         default=None,
         metadata={"help": "Language of the target; by default what its spec says (conll2002:es, folder:de)."},
     )
     strategy: str = field(
-        default="word", metadata={"help": "word (as published); phrase and word_phrase need a translation model."}
+        default="word",
+        metadata={"help": "word (as published); phrase and word_phrase need a translation model or Google."},
     )
     keep_types: list[str] = field(
         default_factory=lambda: ["PER"],
@@ -111,6 +121,39 @@ class TranslatorArguments(SystemArguments):
         if self.keep_types == ["none"]:
             self.keep_types = []
 
+    def _check_translator(self) -> None:
+        """Refuse what cannot translate; for systems to call where a variant needs it.
+
+        Raises:
+            InputError: Not exactly one way to translate was given, or it cannot do what is asked of it.
+        """
+        words_only = {
+            "--mapping": self.mapping,
+            "--source_vectors and --target_vectors": self.source_vectors,
+            "--dictionary": self.dictionary,
+        }
+        phrases = {"--translation_model": self.translation_model, "--google": self.google}
+        require_one_way({"--translated": self.translated, **words_only, **phrases})
+        if self.strategy != "word" and any(words_only.values()):
+            raise InputError(
+                f"{next(name for name, value in words_only.items() if value)} translates words, not phrases",
+                where=f"--strategy {self.strategy}",
+                remedy=f"take the strategy word, or {' or '.join(phrases)}",
+            )
+        for option, value in (
+            ("--translation_source", self._source_name()),
+            ("--target_language", self.translation_target or self._language()),
+        ):
+            if self.google and not value:
+                raise InputError("Google must be told the languages", where=option, remedy="give it, as in en")
+
+    def _language(self) -> str:
+        return self.target_language or parse_spec(self.target).language or ""
+
+    def _source_name(self) -> str | None:
+        """The source language; only Google is told what the spec says, for models have names of their own."""
+        return self.translation_source or (parse_spec(self.source[0]).language if self.google else None)
+
     def translation_options(self) -> TranslationOptions:
         """These options in the translation room's terms, without vectors that are still to be mapped.
 
@@ -118,15 +161,16 @@ class TranslatorArguments(SystemArguments):
             InputError: Not exactly one way to translate was given.
         """
         return TranslationOptions(
-            to=self.target_language or parse_spec(self.target).language or "",
+            to=self._language(),
             mapping=self.mapping or self.source_vectors,
             dictionary=self.dictionary,
             model=self.translation_model,
+            google=self.google,
             strategy=self.strategy,  # type: ignore[arg-type]
             keep=tuple(self.keep_types),
             case=self.case,  # type: ignore[arg-type]
             several_words=self.several_words,  # type: ignore[arg-type]
-            source_name=self.translation_source,
+            source_name=self._source_name(),
             target_name=self.translation_target,
             cache=self.translation_cache,
             device=str(local_device()),
@@ -191,9 +235,8 @@ def _warn_of_no_language(space: Workspace, options: TranslationOptions) -> None:
 
 
 def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
-    corpus = space.corpus(spec)
-    # Its tags must come from the source: the target corpus under another name would bring the target's own.
-    refuse_same_corpus(corpus, space.corpus(space.arguments.target), spec, space.arguments.target)
+    corpus, target = space.corpus(spec), space.corpus(space.arguments.target)
+    refuse_same_corpus(corpus, target, spec, space.arguments.target)
     data = require_split(corpus, "train", spec, tags=True)
     names = set(data.features["ner_tags"].feature.names)
     if not names <= set(source.tag_names):
@@ -202,7 +245,32 @@ def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
             where=f"--translated {spec}",
             remedy="rename types with --label_map, or translate the corpus again",
         )
+    # Its tags must be the source's: a part of the target corpus would bring the target's own.
+    refuse_other_entities(source.data, data)
+    _refuse_tags_of_target(source.data, data, target, spec)
     return _with_tags_of(source, space.labelled(spec, "train"))
+
+
+def _refuse_tags_of_target(source: Dataset, given: Dataset, target: DatasetDict, spec: str) -> None:
+    """Refuse a translation that shares sentences with the target corpus, and so perhaps their tags.
+
+    What is left of a source sentence as it was, and sentences without entities, can bring no tag. Short sentences may
+    be the same by chance, so one in a hundred may.
+
+    Raises:
+        InputError: More sentences are the target's.
+    """
+    tagged = [split for split in target.values() if "ner_tags" in split.column_names]
+    theirs = {tuple(tokens) for split in tagged for tokens in split["tokens"]}
+    rows = zip(source["tokens"], given["tokens"], tag_strings(given), strict=True)
+    shared = [words for ours, words, tags in rows if words != ours and set(tags) != {"O"} and tuple(words) in theirs]
+    if len(shared) > MOST_SHARED * len(given):
+        raise InputError(
+            f"{len(shared)} of its {len(given)} sentences stand in the target corpus, whose tags must not train: "
+            f"{' '.join(shared[0])!r}, say",
+            where=f"--translated {spec}",
+            remedy="give a translation of the source",
+        )
 
 
 def _with_tags_of(source: Labelled, other: Labelled) -> Labelled:
@@ -221,8 +289,10 @@ def _translator(
     if arguments.source_vectors is not None and arguments.target_vectors is not None:
         key, folder = map_vectors(space, "mapping", Path(arguments.source_vectors), Path(arguments.target_vectors))
         return key, lambda: MuseTranslator.from_folder(folder)
-    if options.model is not None:
-        digest = model_digest(options.model, remedy="check --translation_model")
+    if options.model is not None or options.google:
+        digest = "google:v2"
+        if options.model is not None:
+            digest = model_digest(options.model, remedy="check --translation_model")
         facts = (digest, options.source_name, options.target_name or options.to)
         return _hashed(repr(facts)), lambda: build_translator(options, ())
     sentences = list(space.target_text.data["tokens"]) if options.dictionary else []

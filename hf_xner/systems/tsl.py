@@ -28,8 +28,10 @@ No labelled sentence is needed where the teachers are given, and the target may 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 
+from hf_xner.data.checks import require_split
 from hf_xner.errors import InputError
 from hf_xner.systems.arguments import learning_rate
 from hf_xner.systems.several_teachers import (
@@ -45,6 +47,8 @@ from hf_xner.systems.tagger_stages import SoftLabels, TrainedTagger, distil_tagg
 from hf_xner.systems.teacher_arguments import TeacherArguments
 from hf_xner.systems.workspace import Workspace, joined
 from hf_xner.training.settings import FitSettings
+
+logger = logging.getLogger("hf_xner")
 
 # What becomes of the teachers' probabilities ("soft" and "hard" labels for a student, or they predict themselves), and
 # what weighs the teachers (None: each for itself).
@@ -76,9 +80,10 @@ class Arguments(TeacherArguments):
     variants: list[str] = field(
         default_factory=lambda: ["auto"],
         metadata={
+            "aliases": "--variant",
             "help": "Any of mt (direct transfer), hl (hard labels), tsl, supervised (upper bound); with several "
             f"teachers also {', '.join(SEVERAL)}. all: every one but supervised; auto: mt and tsl, or mt_avg, avg and "
-            "sim."
+            "sim. joint is left out of all where the sources' tags differ.",
         },
     )
     teacher_learning_rate: float | None = field(
@@ -98,6 +103,7 @@ class Arguments(TeacherArguments):
 
     def _check(self) -> None:
         super()._check()
+        self.asked_for_all = self.variants == ["all"]  # no option of its own, so no field
         if self.variants in (["auto"], ["all"]):
             self.variants = self._made_of(self.variants[0])
         unknown = sorted(set(self.variants) - set(VARIANTS))
@@ -145,11 +151,26 @@ def known_types(space: Workspace) -> tuple[list[str], str]:
     warn_of_seen_labels(space, origins)
     for spec in arguments.source:
         space.selection_set("teacher", spec)
+    for spec in arguments.teacher_text:
+        require_split(space.corpus(spec), "train", spec)
     if "joint" in arguments.variants:
-        joined([space.labelled(spec, "train") for spec in arguments.source])
+        _check_joint(space, arguments)
     alone = len(origins) == 1 and arguments.source
     who = f"a tagger trained on {arguments.source[0]}" if alone else "what the teachers teach"
     return tags_of(space, origins).types, who
+
+
+def _check_joint(space: Workspace, arguments: Arguments) -> None:
+    """Refuse `joint` for sources with different tags; of `--variants all` it is no more than left out."""
+    try:
+        joined([space.labelled(spec, "train") for spec in arguments.source])
+    except InputError as error:
+        if not arguments.asked_for_all:
+            remedy = f"{error.remedy}, or leave joint out"
+            raise InputError(f"joint: {error.what}", where="--variants", remedy=remedy) from None
+        arguments.variants = [variant for variant in arguments.variants if variant != "joint"]
+        if space.processes.rank == 0:
+            logger.warning("joint is left out: %s", error.what)
 
 
 def build(space: Workspace, seed: int) -> dict[str, TrainedTagger]:

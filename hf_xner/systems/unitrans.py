@@ -16,13 +16,14 @@ Variants, by the rows of the paper's tables 2 to 4:
     data_transfer    Theta_trans                  trans_student  distilled from Theta_trans alone (w/ Theta_trans)
     teacher          Theta_teach (w/o D_T)        combination    one model on source and translated data together
 
-Words are translated by mapped vectors (`--mapping`, or `--source_vectors` and `--target_vectors`), a dictionary or a
-translation model; `--translated` takes a corpus that is translated already.
+Words are translated by mapped vectors (`--mapping`, or `--source_vectors` and `--target_vectors`), a dictionary, a
+translation model or Google; `--translated` takes a corpus that is translated already.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from hf_xner.errors import InputError
 from hf_xner.systems.arguments import learning_rate
@@ -36,7 +37,7 @@ from hf_xner.systems.tagger_stages import (
 )
 from hf_xner.systems.translation_stages import TranslatorArguments, translate_source
 from hf_xner.systems.unitrans_stages import average_soft_labels, vote_on_text
-from hf_xner.systems.workspace import Workspace, joined
+from hf_xner.systems.workspace import Labelled, Workspace, joined
 from hf_xner.training.trainer import VotedLabelLoss
 
 VARIANTS = (
@@ -72,7 +73,10 @@ class Arguments(TranslatorArguments):
 
     variants: list[str] = field(
         default_factory=lambda: ["mt", "unitrans"],
-        metadata={"help": "Any of " + ", ".join(VARIANTS) + "; all for every one but ensemble."},
+        metadata={
+            "aliases": "--variant",
+            "help": "Any of " + ", ".join(VARIANTS) + "; all for every one but ensemble.",
+        },
     )
     eta: float = field(default=1.0, metadata={"help": "Weight of the loss against voted labels, beside the soft one."})
     vote_mean: str = field(
@@ -106,6 +110,13 @@ class Arguments(TranslatorArguments):
                 where="--source, --target",
                 remedy="see `xner data list`",
             )
+        if self.translates:
+            self._check_translator()
+
+    @property
+    def translates(self) -> bool:
+        """Whether any variant learns from translated sentences."""
+        return not set(self.variants) <= {"mt", "src_student"}
 
 
 def build(space: Workspace, seed: int) -> dict[str, TrainedTagger]:
@@ -113,6 +124,8 @@ def build(space: Workspace, seed: int) -> dict[str, TrainedTagger]:
     arguments = space.arguments
     assert isinstance(arguments, Arguments)
     models = _Models(space)
+    if arguments.translates:
+        models.translated  # noqa: B018  (before anything trains, for it may fail)
     taggers: dict[str, TrainedTagger] = {}
     for variant in arguments.variants:
         if variant in models.OWN:
@@ -172,6 +185,11 @@ class _Models:
         self.source = space.labelled(space.arguments.source[0], "train")
         self.dev = space.selection_set("teacher")
 
+    @cached_property
+    def translated(self) -> Labelled:
+        """D_trans."""
+        return translate_source(self.space, "translation", self.source)
+
     def get(self, model: str, seed: int) -> TrainedTagger:
         """Theta_src, Theta_trans, Theta_teach, or the model of both corpora."""
         arguments = self.space.arguments
@@ -180,14 +198,13 @@ class _Models:
         settings = settings_for(self.space, seed, rate, arguments.teacher_epochs, self.dev is not None)
         if model == "mt":
             return train_tagger(self.space, f"source model, seed {seed}", self.source, settings, self.dev)
-        translated = translate_source(self.space, "translation", self.source)
         if model == "data_transfer":
-            return train_tagger(self.space, f"target model, seed {seed}", translated, settings, self.dev)
+            return train_tagger(self.space, f"target model, seed {seed}", self.translated, settings, self.dev)
         if model == "teacher":
             start = self.get("mt", seed)
-            return train_tagger(self.space, f"teacher, seed {seed}", translated, settings, self.dev, start=start)
+            return train_tagger(self.space, f"teacher, seed {seed}", self.translated, settings, self.dev, start=start)
         return train_tagger(
-            self.space, f"both corpora, seed {seed}", joined([self.source, translated]), settings, self.dev
+            self.space, f"both corpora, seed {seed}", joined([self.source, self.translated]), settings, self.dev
         )
 
     def labels(self, model: str, seed: int) -> SoftLabels:

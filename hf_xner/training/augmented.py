@@ -5,7 +5,8 @@
 
 L is the CRF's negative log-likelihood, of gold tags on the source side and of theta_s' own tags on the target side
 (Bari et al., AAAI 2020). Pseudo labels are renewed from theta_s, never from theta_t, round by round; only sentences up
-to a random length take part, because the source model is right more often in short ones.
+to a random length take part, because the source model is right more often in short ones. The cap on the length of
+sentences, of source sentences in the paper, holds for the target's too.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ from hf_xner.training.sgd import CHECKPOINT, SgdTraining, StepLoss
 
 logger = logging.getLogger("hf_xner")
 
-LEAST_COVERAGE = 0.5  # share of the running words with a vector below which something is probably wrong
 PSEUDO_LABELS = "pseudo_labels-"
 DRAWS = 1000  # attempts to draw a threshold that leaves sentences
 
@@ -202,7 +202,6 @@ class _LabelledSentences:
         ids = {tag: index for index, tag in enumerate(tags)}
         self.tags = [_tag_ids(convert_tags(gold[row], "iob2", scheme), ids) for row in kept]
         self.rows = WordRows(extractor, [words[row] for row in kept], language=language)
-        warn_of_coverage(self.rows.coverage, language)
 
 
 def _tag_ids(tags: Sequence[str], ids: dict[str, int]) -> np.ndarray:
@@ -217,34 +216,43 @@ def _tag_ids(tags: Sequence[str], ids: dict[str, int]) -> np.ndarray:
 
 def _read_text(extractor: WordFeatureExtractor, text: Dataset, longest: int) -> WordRows:
     words = text["tokens"][:]
-    rows = WordRows(extractor, [words[row] for row in _short_enough(words, longest, "target")], language="target")
-    warn_of_coverage(rows.coverage, "target")
-    return rows
+    return WordRows(extractor, [words[row] for row in _short_enough(words, longest, "target")], language="target")
 
 
-def _short_enough(sentences: Sequence[Sequence[str]], longest: int, language: str) -> list[int]:
+def check_lengths(sentences: Dataset, longest: int, language: str) -> np.ndarray:
+    """Words of each of the sentences that train.
+
+    Args:
+        sentences: `tokens`.
+        longest: Longer sentences do not train.
+        language: "source" or "target", for the message.
+
+    Raises:
+        InputError: There is none.
+    """
+    words = sentences["tokens"][:]
+    return np.array([len(words[row]) for row in _kept(words, longest, language)], dtype=np.int64)
+
+
+def _kept(sentences: Sequence[Sequence[str]], longest: int, language: str) -> list[int]:
     """Numbers of the sentences that have words, but not too many."""
     kept = [row for row, words in enumerate(sentences) if 0 < len(words) <= longest]
-    too_long = sum(len(words) > longest for words in sentences)
     if not kept:
         raise InputError(
             f"none of the {len(sentences)} {language} sentences has between 1 and {longest} words",
             where="--longest_sentence",
             remedy="raise it, or split the sentences",
         )
-    if too_long:
-        logger.info("%d %s sentences of more than %d words do not train", too_long, language, longest)
     return kept
 
 
-def warn_of_coverage(coverage: float, language: str) -> None:
-    """Say so when most of a corpus' words have no vector."""
-    if coverage < LEAST_COVERAGE:
-        logger.warning(
-            "only %.0f %% of the running %s words have a vector: are these vectors of that language?",
-            100 * coverage,
-            language,
-        )
+def _short_enough(sentences: Sequence[Sequence[str]], longest: int, language: str) -> list[int]:
+    """As `_kept`; says how many are too long."""
+    kept = _kept(sentences, longest, language)
+    too_long = sum(len(words) > longest for words in sentences)
+    if too_long:
+        logger.info("%d %s sentences of more than %d words do not train", too_long, language, longest)
+    return kept
 
 
 class _Stream:
@@ -339,6 +347,28 @@ class _JointRound:
         }
 
 
+def threshold_bounds(lengths: np.ndarray, settings: JointSettings) -> tuple[int, int]:
+    """Least and greatest length threshold.
+
+    Args:
+        lengths: Words of each target sentence that may train.
+        settings: They may say one or both.
+
+    Raises:
+        InputError: No sentence lies within the bounds.
+    """
+    low = int(lengths.min()) if settings.shortest_threshold is None else settings.shortest_threshold
+    high = int(lengths.max()) if settings.longest_threshold is None else settings.longest_threshold
+    if low > high or not (lengths <= high).any():
+        raise InputError(
+            f"no threshold between {low} and {high} words leaves a target sentence; the shortest has "
+            f"{lengths.min()} words",
+            where="--shortest_threshold, --longest_threshold",
+            remedy="raise the longest threshold, or leave both out",
+        )
+    return low, high
+
+
 class PseudoLabels:
     """Stage B4: for each round a length threshold and theta_s' tags of the target sentences up to it.
 
@@ -356,16 +386,7 @@ class PseudoLabels:
         self.folder = folder
         self.rows = rows
         self.settings = settings
-        lengths = rows.lengths
-        self.low = int(lengths.min()) if settings.shortest_threshold is None else settings.shortest_threshold
-        self.high = int(lengths.max()) if settings.longest_threshold is None else settings.longest_threshold
-        if self.low > self.high or not (lengths <= self.high).any():
-            raise InputError(
-                f"no threshold between {self.low} and {self.high} words leaves a target sentence; the shortest has "
-                f"{lengths.min()} words",
-                where="--shortest_threshold, --longest_threshold",
-                remedy="raise the longest threshold, or leave both out",
-            )
+        self.low, self.high = threshold_bounds(rows.lengths, settings)
 
     def draw(self, round_: int) -> tuple[int, list[int]]:
         """The threshold of a round, uniform between the bounds, and the sentences up to it; a function of the seed.

@@ -21,7 +21,7 @@ class TaggerSettings:
         learning_rate: Rate of the first epoch.
         rate_decay: The rate of epoch e is learning_rate / (1 + rate_decay e) …
         min_rate: … and never less than this.
-        max_grad_norm: Gradient clipping.
+        max_grad_norm: Gradient clipping; 0 for none.
         evaluation_steps: Batches between two evaluations.
         longest_sentence: Longer sentences do not train.
         loss_over: "sum" of the negative log-likelihoods of a batch (the paper's equation), or their mean over
@@ -78,9 +78,9 @@ class JointSettings:
         learning_rate: Rate of the first round.
         rate_decay: See `TaggerSettings`; counted in rounds.
         min_rate: See `TaggerSettings`.
-        max_grad_norm: Gradient clipping.
+        max_grad_norm: Gradient clipping; 0 for none.
         evaluation_steps: Steps between two evaluations.
-        longest_sentence: Longer sentences do not train.
+        longest_sentence: Longer sentences of source and target do not train (in the paper, of the source alone).
         loss_over: See `TaggerSettings`.
         detach_source: Keep what theta_t learns out of the source encoder, whose features it reads.
         select: See `TaggerSettings`.

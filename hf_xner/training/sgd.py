@@ -33,7 +33,7 @@ class SgdSettings:
         learning_rate: Rate of round 0.
         rate_decay: The rate of round r is learning_rate / (1 + rate_decay r) …
         min_rate: … and never less than this.
-        max_grad_norm: Gradient clipping.
+        max_grad_norm: Gradient clipping; 0 for none.
         evaluation_steps: Steps between two evaluations, which are also the checkpoints.
         patience: End after so many rounds without a better evaluation; None for all rounds.
         seed: Seed of everything random.
@@ -154,7 +154,7 @@ class SgdTraining:
             The score of the weights, None without evaluation.
 
         Raises:
-            InputError: The loss is not finite.
+            InputError: The loss is not finite, or a weight at the end of a round.
         """
         torch.manual_seed(self.settings.seed)
         self._restore()
@@ -177,6 +177,7 @@ class SgdTraining:
             if progress.step % settings.evaluation_steps == 0 and progress.step_in_round < current.steps:
                 self._judge()
                 self._save()
+        self._refuse_divergence()
         self._judge()
         progress.round, progress.step_in_round = progress.round + 1, 0
         waited = progress.round - 1 - progress.best_round
@@ -190,7 +191,8 @@ class SgdTraining:
         total = torch.stack(list(parts.values())).sum() / divisor
         self._optimiser.zero_grad(set_to_none=True)
         total.backward()
-        torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm)
+        if self.settings.max_grad_norm > 0:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.max_grad_norm)
         self._optimiser.step()
         self._window.steps += 1
         self._window.words += words
@@ -212,13 +214,22 @@ class SgdTraining:
         parts = {name: float(total) / max(1, self._window.words) for name, total in self._window.sums.items()}
         rate = self._optimiser.param_groups[0]["lr"]
         if not math.isfinite(sum(parts.values())):
-            raise InputError(
-                f"the loss is no number any more at step {self.progress.step}",
-                where="training",
-                remedy="lower --learning_rate or --vector_length",
-            )
+            raise self._diverged()
         self._record({"loss": sum(parts.values()), **parts, "learning_rate": rate})
         self._window = _Window()
+
+    def _refuse_divergence(self) -> None:
+        """At the end of a round, whose last steps may not have been logged, nor their updates seen by any loss."""
+        finite = all(math.isfinite(float(total)) for total in self._window.sums.values())
+        if not finite or not all(bool(weight.isfinite().all()) for weight in self._parameters):
+            raise self._diverged()
+
+    def _diverged(self) -> InputError:
+        return InputError(
+            f"the loss is no number any more at step {self.progress.step}",
+            where="training",
+            remedy="lower --learning_rate or --vector_length",
+        )
 
     def _record(self, values: dict[str, float]) -> None:
         seconds = round(time.monotonic() - self._start, 3)

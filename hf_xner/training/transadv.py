@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from torch.optim import Optimizer
@@ -63,6 +64,8 @@ from hf_xner.training.history import HistoryWriter
 from hf_xner.training.phases import PhasedOptimizer, PhasedScheduler
 from hf_xner.training.settings import FitSettings
 from hf_xner.training.trainer import Batch, LossParts, TokenClassificationTrainer
+from hf_xner.translation.segments import tag_strings
+from hf_xner.translation.switching import has_several_orders
 
 ADVERSARIAL = "adversarial"  # folder of the model with its discriminators
 CLASSES = {"language": ("languages", "language_mask"), "order": ("orders", "order_mask")}
@@ -73,7 +76,8 @@ class AdversarialTrainer(TokenClassificationTrainer):
 
     A record of the log holds, over its steps of each phase, `loss_ner`, `loss_language`, `loss_order`,
     `loss_generator_language`, `loss_generator_order`, the accuracies of the discriminators on rows they have not been
-    trained on yet (`language_accuracy`, `order_accuracy`; 0.5 is chance), and the rates. `loss` is the mean over all
+    trained on yet (`language_accuracy`, `order_accuracy`; 0.5 is chance; sentences that have only one order are left
+    out of the latter and of the losses of order), and the rates. `loss` is the mean over all
     steps, whatever their phase.
 
     Args:
@@ -249,7 +253,9 @@ class AdversarialTrainer(TokenClassificationTrainer):
                 steps = self._steps[_phase_of(name)]
                 logs[name] = float(self.accelerator.reduce(part, reduction="mean")) / max(1, steps)
             for head, hits in sorted(self._hits.items()):
-                logs[f"{head}_accuracy"] = balanced_accuracy(self.accelerator.reduce(hits, reduction="sum"))
+                found = self.accelerator.reduce(hits, reduction="sum")
+                if found[:, 1].any():  # none of these sentences may have had a word, or an order, to tell
+                    logs[f"{head}_accuracy"] = balanced_accuracy(found)
             schedules: Any = self.lr_scheduler
             for phase, rate in schedules.rates().items():
                 if phase != TAGGING:
@@ -318,7 +324,10 @@ def fit_adversarial(
     for name in adversary.feed.corpora:
         path = folder / f"encoded-{name}.arrow"
         encoded = encode_rows(path, tokenizer, model.config, corpora[name], settings.max_length, cut)
-        rows[name] = TrainingRows(encoded, hard_labels=corpora[name] if CORPORA[name].tagged else None)
+        tagged = corpora[name] if CORPORA[name].tagged else None
+        rows[name] = TrainingRows(
+            encoded, hard_labels=tagged, orderable=None if tagged is None else _orderable(tagged)
+        )
     arguments = training_arguments(folder, settings, selects=dev is not None)
     # In each phase some parameters have no gradient; with one forward pass a step, looking for them is safe.
     arguments.ddp_find_unused_parameters = True
@@ -353,6 +362,12 @@ def fit_adversarial(
     train_to_end(trainer, folder, settings, save)
 
 
+def _orderable(corpus: Dataset) -> np.ndarray:
+    """Of each sentence whether its words have more than one order: of the others neither copy tells anything."""
+    pairs = zip(corpus["tokens"], tag_strings(corpus), strict=True)
+    return np.fromiter((has_several_orders(tokens, tags) for tokens, tags in pairs), dtype=bool, count=len(corpus))
+
+
 def _check_tags(name: str, corpus: Dataset, tag_names: list[str]) -> None:
     if not CORPORA[name].tagged:
         refuse_tags(corpus)
@@ -371,12 +386,14 @@ def load_adversarial(
         adversary: Which discriminators there are to be.
 
     Raises:
-        InputError: The encoder or tagger cannot be loaded, or what is trained could not become a plain tagger again.
+        InputError: The encoder or tagger cannot be loaded, what is trained could not become a plain tagger again, or
+            an adversarial model has other tags or discriminators of another shape.
     """
     tags = {"id2label": dict(enumerate(tag_names)), "label2id": {tag: number for number, tag in enumerate(tag_names)}}
     if _is_adversarial(start):
         earlier = AdversarialForTokenClassification.from_pretrained(start, dtype=torch.float32)
         model = _build(earlier.config.encoder_config, tags, adversary)
+        _refuse_other(start, earlier, model)
         model.backbone.load_state_dict(earlier.backbone.state_dict())
         model.classifier.load_state_dict(earlier.classifier.state_dict())
         model.take_discriminators(earlier)
@@ -388,6 +405,30 @@ def load_adversarial(
     except ValueError as error:
         raise InputError(str(error), where=start, remedy="use a BERT-like encoder") from error
     return model
+
+
+def _refuse_other(
+    start: str, earlier: AdversarialForTokenClassification, model: AdversarialForTokenClassification
+) -> None:
+    """Heads are taken over weight by weight, so they must mean the same and have the same shapes."""
+    had, wanted = (list((one.config.id2label or {}).values()) for one in (earlier, model))
+    if had != wanted:
+        raise InputError(
+            f"its tags are {', '.join(had)}; those to train are {', '.join(wanted)}",
+            where=start,
+            remedy="start from a model with the same tags in the same order",
+        )
+    for name in model.discriminators.keys() & earlier.discriminators.keys():
+        there, here = (
+            {key: tuple(value.shape) for key, value in one.discriminators[name].state_dict().items()}
+            for one in (earlier, model)
+        )
+        if there != here:
+            raise InputError(
+                f"its {name} discriminator has another shape than the one to train",
+                where=start,
+                remedy="give the widths and the kind that it was trained with",
+            )
 
 
 def _is_adversarial(start: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,22 @@ from hf_xner.translation.units import TargetUnits
 
 CASES = ("source", "target", "keep")
 Case = Literal["source", "target", "keep"]
+
+
+def require_one_way(ways: Mapping[str, object]) -> None:
+    """Refuse none or several ways to translate.
+
+    Args:
+        ways: What was given for each way, by the name that its option has where people give it.
+
+    Raises:
+        InputError: Not exactly one was given.
+    """
+    given = [name for name, value in ways.items() if value]
+    if len(given) != 1:
+        raise InputError(
+            f"found {' and '.join(given) or 'no'} way to translate", remedy=f"give one of {', '.join(ways)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -69,12 +85,7 @@ class TranslationOptions:
             InputError: Not exactly one way was given.
         """
         ways = {"--mapping": self.mapping, "--dictionary": self.dictionary, "--model": self.model}
-        given = [name for name, value in (ways | {"--google": self.google}).items() if value]
-        if len(given) != 1:
-            raise InputError(
-                f"found {' and '.join(given) or 'no'} way to translate",
-                remedy=f"give one of {', '.join(ways)}, --google",
-            )
+        require_one_way({**ways, "--google": self.google})
 
     @property
     def casing(self) -> Case:

@@ -13,6 +13,20 @@ from hf_xner.translation.mapping import Mapping, Side
 from hf_xner.translation.vectors import WordVectors
 
 
+def require_width(mapping: Mapping, vectors: WordVectors) -> None:
+    """Refuse a mapping for vectors of another width.
+
+    Raises:
+        InputError: It is.
+    """
+    if len(mapping.matrix) != vectors.width:
+        raise InputError(
+            f"a mapping of {len(mapping.matrix)} components for vectors of {vectors.width}",
+            where=vectors.name,
+            remedy="use the vectors that it was learnt from",
+        )
+
+
 def space_steps(vectors: WordVectors, mapping: Mapping | None, side: Side, *, length: float | None) -> list[SpaceStep]:
     """The steps by which a language's own vectors get into the common space.
 
@@ -25,12 +39,8 @@ def space_steps(vectors: WordVectors, mapping: Mapping | None, side: Side, *, le
     Raises:
         InputError: The mapping is for vectors of another width.
     """
-    if mapping is not None and len(mapping.matrix) != vectors.width:
-        raise InputError(
-            f"a mapping of {len(mapping.matrix)} components for vectors of {vectors.width}",
-            where=vectors.name,
-            remedy="use the vectors that it was learnt from",
-        )
+    if mapping is not None:
+        require_width(mapping, vectors)
     steps: list[SpaceStep] = []
     current = np.asarray(vectors.vectors, dtype=np.float32)
     for kind in () if mapping is None else mapping.facts.get(side, {}).get("normalise", ()):

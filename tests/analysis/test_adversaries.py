@@ -6,12 +6,15 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 from toy import Finished
 
+from hf_xner.analysis import adversaries
 from hf_xner.analysis.adversaries import figure, held_out
 from hf_xner.analysis.opened_run import open_run
 from hf_xner.cli import main
 from hf_xner.data.feeds import FEEDS
+from hf_xner.errors import InputError
 from hf_xner.launch import train
 
 
@@ -75,3 +78,24 @@ def test_runs_without_adversaries_are_refused(transadv_run: Finished, tmp_path: 
     train("transadv", **options)
     assert main(["analyse", "adversaries", str(tmp_path / "plain")]) == 2
     assert "no model of these runs was trained against adversaries" in capsys.readouterr().err
+
+
+def test_a_split_that_is_not_there_is_told_with_another_to_take(transadv_run: Finished, monkeypatch):
+    opened = open_run(transadv_run.folder, "transadv")
+    real = opened.space.corpus
+    monkeypatch.setattr(opened.space, "corpus", lambda spec: {"train": real(spec)["train"]})
+    for names in (("target_text",), ("source",)):
+        with pytest.raises(InputError, match="no split 'validation': there are train; look at another one: --split"):
+            held_out(opened, names, "validation", 10)
+        with pytest.raises(InputError, match="no split 'test'.*--split validation"):
+            held_out(opened, names, "test", 10)
+
+
+def test_a_probe_needs_words_of_both_languages(monkeypatch):
+    odd = np.arange(20) % 2 == 1
+    for classes in (np.zeros(20), odd.astype(int)):
+        states = (np.random.default_rng(0).normal(size=(20, 3)), classes, odd)
+        monkeypatch.setattr(adversaries, "_states", lambda *_, states=states: states)
+        corpora = dict.fromkeys(FEEDS["entity"].language)
+        with pytest.raises(InputError, match="--sentences: of entity words these sentences have only one language"):
+            adversaries._probe(None, None, corpora, FEEDS["entity"])

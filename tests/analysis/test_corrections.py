@@ -146,6 +146,42 @@ def test_a_tagger_against_itself_corrects_nothing(corpus: Path, tiny_model_dir: 
     assert {path.name for path in out.iterdir()} == {"corrections.csv", "corrections.png", "corrections.svg"}
 
 
+def test_without_a_text_none_is_said_to_have_been_read(corpus: Path, tiny_model_dir: Path, tmp_path: Path, capsys):
+    argv = ["analyse", "corrections", str(tiny_model_dir), str(tiny_model_dir), str(corpus), "--split", "train"]
+    assert main([*argv, "--output", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "there was no text to look for evidence in" in printed and "the text has evidence" not in printed
+
+
+def test_cases_of_an_earlier_command_do_not_stay(corpus: Path, tiny_model_dir: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("cases.csv", "cases.html"):
+        (out / name).write_text("of another pair of taggers")
+    argv = ["analyse", "corrections", str(tiny_model_dir), str(tiny_model_dir), str(corpus), "--output", str(out)]
+    assert main(argv) == 0
+    assert {path.name for path in out.iterdir()} == {"corrections.csv", "corrections.png", "corrections.svg"}
+
+
+def test_a_bilstm_crf_is_read_by_its_own_crf(monkeypatch):
+    """The best sequence need not be made of each word's best tags."""
+    from types import SimpleNamespace
+
+    from hf_xner.inference import word_models
+
+    said = word_models.WordReading(
+        np.array([[0.5, 0.1, 0.4], [0.2, 0.2, 0.6]], dtype=np.float32), np.array([1, 2], dtype=np.int64)
+    )
+    nothing = word_models.WordReading(np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
+    monkeypatch.setattr(word_models, "read_words", lambda model, extractor, sentences: iter([said, nothing]))
+    tags = {0: "O", 1: "B-PER", 2: "I-PER"}
+    model = SimpleNamespace(config=SimpleNamespace(id2label=tags, xner={"scheme": "iob2", "decoding": "crf"}))
+    first, second = corrected_words.read(model, SimpleNamespace(reads_words=True), [["Angela", "Merkel"], []])
+    assert first.tags == ["B-PER", "I-PER"], "not O, I-PER"
+    assert first.confidences.tolist() == pytest.approx([0.1, 0.6])
+    assert second.tags == [] and len(second.confidences) == 0
+
+
 def test_a_teacher_without_mistakes_is_drawn_too():
     rows = by_confidence([["O"]], [reading(("O", 0.9))], [reading(("O", 0.5))])
     assert corrections.draw(rows).axes[0].get_ylim() == (0, 110)

@@ -28,6 +28,12 @@ def test_a_border_belongs_to_the_lower_bin():
     assert [(row["from"], row["to"], row["sentences"]) for row in rows] == [(1, 10, 1), (11, 20, 2), (21, None, 1)]
 
 
+def test_a_longest_that_is_no_border_is_rounded_up_to_one():
+    lengths = (21, 25, 26, 30, 31)
+    rows = by_length([["O"] * n for n in lengths], [["O"] * n for n in lengths], width=10, longest=25)
+    assert [(row["from"], row["to"], row["sentences"]) for row in rows] == [(21, 30, 4), (31, None, 1)]
+
+
 def test_wilson_interval_of_a_known_case():
     (row,) = by_length([["O"] * 10], [["O"] * 8 + ["B-X"] * 2], 10, 10)
     assert (row["words_low"], row["words_high"]) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
@@ -42,6 +48,63 @@ def test_figure_and_data_for_several_models(tiny_model_dir: Path, tmp_path: Path
         0 <= float(row["words_ratio"]) <= 1 for row in rows
     )
     assert str(tmp_path / "lengths.csv") in capsys.readouterr().out
+
+
+@pytest.fixture
+def two_encoders(tmp_path: Path) -> Path:
+    """A BiLSTM-CRF with both encoders, whose weights are large enough to tag all sorts of things."""
+    import numpy as np
+    import torch
+
+    from hf_xner.labels import tag_names
+    from hf_xner.models import BiLstmCrfConfig, BiLstmCrfForTokenClassification, WordFeatureExtractor
+    from hf_xner.models.word_features import WordTable
+
+    tags = tag_names(["LOC", "MISC", "ORG", "PER"], "iobes")
+    vectors = np.random.default_rng(0).standard_normal((4, 6)) * 3
+    tables = {side: WordTable(["de", "en", ".", ","], vectors) for side in ("source", "target")}
+    extractor = WordFeatureExtractor(list("abcdeino"), word_size=6, tables=tables)
+    config = BiLstmCrfConfig(
+        word_size=6,
+        n_characters=extractor.n_characters,
+        word_hidden=8,
+        dense_size=9,
+        augmented=True,
+        id2label=dict(enumerate(tags)),
+        label2id={tag: index for index, tag in enumerate(tags)},
+    )
+    torch.manual_seed(3)
+    model = BiLstmCrfForTokenClassification(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(std=1.5)
+    model.config.xner = {"scheme": "iobes", "decoding": "crf", "start_constraint": False}
+    model.save_pretrained(tmp_path / "two")
+    extractor.save_pretrained(tmp_path / "two")
+    return tmp_path / "two"
+
+
+def test_theta_s_is_shown_unless_the_target_encoder_is_asked_for(two_encoders: Path, tmp_path: Path):
+    from hf_xner.data import load_corpus
+    from hf_xner.evaluation.evaluate import gold_tags
+    from hf_xner.inference.decoding import TagDecoder
+    from hf_xner.inference.loading import load_tagger
+    from hf_xner.inference.word_models import read_words
+
+    model, extractor = load_tagger(str(two_encoders))
+    data = load_corpus("sample:es")["test"].select(range(30))
+    decoder = TagDecoder.from_config(model.config, method="argmax")
+    right = {}
+    for way in ("source", "target"):
+        found = [decoder.iob2(said.tags) for said in read_words(model, extractor, data["tokens"], encoder=way)]
+        pairs = zip(gold_tags(data), found, strict=True)
+        right[way] = sum(one == other for gold, tags in pairs for one, other in zip(gold, tags, strict=True))
+    assert right["source"] != right["target"]
+    for more, way in (([], "source"), (["--encoder", "source"], "source"), (["--encoder", "target"], "target")):
+        command = ["analyse", "lengths", str(two_encoders), "sample:es", "--split", "test", "--max_sentences", "30"]
+        assert main([*command, "--output", str(tmp_path / "out"), *more]) == 0
+        rows = list(csv.DictReader((tmp_path / "out" / "lengths.csv").open()))
+        assert sum(int(row["words_right"]) for row in rows) == right[way]
 
 
 def test_bins_that_make_no_sense_are_refused(capsys: pytest.CaptureFixture[str]):

@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import augmented_table
-import method_table
+import table_runs
 
 from hf_xner.systems.augmented import Arguments
 
@@ -37,7 +37,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         folder.mkdir(parents=True)
         (folder / "results.json").write_text(json.dumps(results_of(0.2 if "aqmar" in folder.name else 0.4)))
 
-    monkeypatch.setattr(method_table.subprocess, "run", run)
+    monkeypatch.setattr(table_runs.subprocess, "run", run)
     return commands
 
 

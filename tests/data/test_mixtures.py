@@ -86,6 +86,38 @@ def test_a_union_of_teachers_of_one_type_each():
     np.testing.assert_allclose(mix([words, words[::-1]], HALF, tags).sum(axis=1), 1, atol=1e-6)
 
 
+THIRD = np.full(3, 1 / 3)
+
+
+def test_in_a_union_of_three_a_type_keeps_its_probability_however_few_know_it():
+    own = {name: ["O", f"B-{name}", f"I-{name}"] for name in ("PER", "LOC", "ORG")}
+    tags = align_tags(own, "union")
+    mixed = mix([rows(own["PER"], O=1.0), rows(own["LOC"], B_LOC=1.0), rows(own["ORG"], O=1.0)], THIRD, tags)
+    assert named(mixed, tags.names) == {"B-LOC": 1.0}, "the O of PER and ORG says nothing against it"
+    # Odds to O of 1 : 1 (PER), 3 : 1 (LOC) and 0 : 1 (ORG) for those who do not know the type.
+    said = [rows(own["PER"], B_PER=0.5, O=0.5), rows(own["LOC"], B_LOC=0.75, O=0.25), rows(own["ORG"], O=1.0)]
+    per, loc, org = [0.5 / 4, 0.5, 0.5 * 3 / 4], [0.25 / 2, 0.25 / 2, 0.75], [1 / 5, 1 / 5, 3 / 5]
+    expected = np.mean([per, loc, org], axis=0)
+    mixed = mix(said, THIRD, tags)
+    np.testing.assert_allclose([mixed[0, tags.names.index(tag)] for tag in ("O", "B-PER", "B-LOC")], expected)
+    np.testing.assert_allclose(mixed.sum(), 1, atol=1e-6)
+
+
+def test_in_a_union_of_three_two_types_that_are_both_sure_share():
+    own = {name: ["O", f"B-{name}", f"I-{name}"] for name in ("PER", "LOC", "ORG")}
+    tags = align_tags(own, "union")
+    mixed = mix([rows(own["PER"], B_PER=1.0), rows(own["LOC"], B_LOC=1.0), rows(own["ORG"], O=1.0)], THIRD, tags)
+    assert named(mixed, tags.names) == {"B-PER": 0.5, "B-LOC": 0.5}
+
+
+def test_only_three_teachers_can_know_types_differently():
+    per, loc = ["O", "B-PER", "I-PER"], ["O", "B-LOC", "I-LOC"]
+    assert not align_tags({"a": per, "b": loc}, "union").differently_known
+    assert not align_tags({"a": per, "b": ABC, "c": ABC}, "union").differently_known
+    three = align_tags({"a": per, "b": loc, "c": ["O", "B-ORG", "I-ORG"]}, "union")
+    assert three.differently_known and not three.alone(0).differently_known
+
+
 def test_other_schemes_become_iob2():
     bioes = ["O", "S-LOC", "B-LOC", "I-LOC", "E-LOC"]
     tags = align_tags({"en": bioes})

@@ -209,6 +209,35 @@ def test_the_order_discriminator_reads_what_positions_say(collated):
     }
 
 
+@pytest.mark.parametrize("positions", ["pieces", "attended"])
+def test_sub_words_of_another_windows_words_are_nobodys(tiny_tokenizer, tmp_path: Path, positions: str):
+    """What stands in an overlap after a window's last word has that word's language as little as its scope."""
+    words, tags = ["the", "bank", "in", "Kiel", "a", "bcd", "John", "the"], [0, 0, 0, 1, 0, 0, 3, 0]
+    data = Dataset.from_dict(
+        {"tokens": [words], "ner_tags": [tags]},
+        features=Features({"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=TAGS))}),
+    )
+    encoder = WordEncoder(tiny_tokenizer, max_length=9, overlap=3)
+    rows = TrainingRows(write_encoded(data, encoder, tmp_path / "rows.arrow"), hard_labels=data)
+    # [CLS] the bank in Kiel a b ##c [SEP] owns five words, [CLS] a b ##c ##d John the [SEP] the last three.
+    assert [row["positions"].tolist() for row in rows] == [[1, 2, 3, 4, 5], [2, 5, 6]]
+    collate = PhaseCollator(0, FEEDS["src"], outside=0, special=(1, 1), positions=positions)
+    first, second = (
+        shown(collate([{"phase": DISCRIMINATOR, "rows": [("source_switched", row)]}])) for row in (rows[0], rows[1])
+    )
+    assert first == [None, SOURCE, SOURCE, SOURCE, TARGET, SOURCE, None, None, None]
+    assert second == [None, None, SOURCE, SOURCE, SOURCE, TARGET, SOURCE, None]
+
+
+def test_sentences_that_have_only_one_order_are_shown_to_no_order_discriminator(tiny_tokenizer, tmp_path: Path):
+    data = Dataset.from_dict({"tokens": [["bank"], ["in", "bank"]]})
+    encoded = write_encoded(data, WordEncoder(tiny_tokenizer, max_length=64), tmp_path / "rows.arrow")
+    rows = TrainingRows(encoded, orderable=np.array([False, True]))
+    items = [{"phase": DISCRIMINATOR, "rows": [("source", rows[0]), ("source_shuffled", rows[1])]}]
+    batch = PhaseCollator(0, changed(FEEDS["src"], language=()), outside=0, special=(1, 1))(items)
+    assert batch["order_mask"].tolist() == [False, True]
+
+
 def test_no_tags_in_the_batches_of_discriminators(collated):
     assert not {"labels", "tags"} & collated("source", FEEDS["src"]).keys()
     batch = collated("source", FEEDS["src"], phase=TAGGING)

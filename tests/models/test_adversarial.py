@@ -130,6 +130,32 @@ def test_bfloat16_reads_much_the_same():
     torch.testing.assert_close(exact, rounded, atol=2e-2, rtol=2e-2)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["bilstm", "lstm"])
+def test_weights_of_any_precision(kind: str, dtype: torch.dtype):
+    exact = build(order_discriminator=kind)
+    rows = torch.tensor([False, True])
+    model = build(order_discriminator=kind).to(dtype)
+    for options in ({}, {"order_rows": rows}, {"order_rows": ~rows & rows}):
+        output = model(**INPUTS, heads=ALL, **options)
+        assert output.order_logits.dtype == dtype
+        expected = exact(**INPUTS, heads=ALL, **options).order_logits
+        torch.testing.assert_close(output.order_logits.float(), expected, atol=2e-2, rtol=2e-2)
+    states, mask = torch.randn(2, 6, 16, dtype=dtype), torch.ones(2, 6, dtype=torch.bool)
+    place, lengths = torch.arange(6).expand(2, -1), torch.tensor([6, 6])
+    assert model.order_discriminator(states, mask).dtype == dtype
+    if dtype == torch.float64:
+        read = model.order_discriminator._read_packed(states, place, lengths)
+        torch.testing.assert_close(read, model.order_discriminator._read_rows(states, place, lengths))
+
+
+def test_a_step_without_a_row_to_read_can_still_go_back():
+    model = build(language_width=0)
+    output = model(**INPUTS, heads=("order",), order_rows=torch.tensor([False, False]))
+    output.order_logits.sum().backward()
+    assert not any(weight.grad.any() for weight in model.order_discriminator.parameters())
+
+
 def test_a_bilstm_reads_both_ways_in_half_the_width():
     lstm = build().order_discriminator.lstm
     assert lstm.bidirectional and lstm.hidden_size == 3

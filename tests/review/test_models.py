@@ -24,7 +24,7 @@ def model(text: str):
 
 
 def make_run(folder: Path, store_dir: Path, *, chain: str = "teacher") -> StageStore:
-    """A run whose student learnt from the soft labels of one teacher, of the mean of two, or of nobody."""
+    """A run whose student learnt from the soft labels of one teacher, two, a given one, or nobody."""
     with RunFolder(
         folder, system="tsl", arguments={"store": str(store_dir)}, command_line=["xner"], device="cpu"
     ) as run:
@@ -52,6 +52,9 @@ def make_run(folder: Path, store_dir: Path, *, chain: str = "teacher") -> StageS
             parts = {f"part {i}": stage.key for i, stage in enumerate(labels)}
             mean = make(Stage("soft_labels", "mean", 1, {"sentences": "t", **parts}), lambda place: None)
             inputs |= {"soft_labels": mean.key}
+        elif chain == "given":
+            said = make(Stage("soft_labels", "labels of mine", 1, {"teacher": "a digest"}), lambda place: None)
+            inputs |= {"soft_labels": said.key}
         student = make(Stage("distil", "student, seed 1", 1, inputs), model("student"))
         run.copy(store.path(student) / "model", "student")
         run.describe(seeds=[1])
@@ -105,6 +108,12 @@ def test_a_pruned_store_is_no_mistake(tmp_path, gone, why):
 def test_a_tagger_that_learnt_from_labels_has_no_teacher(tmp_path):
     make_run(tmp_path / "run", tmp_path / "store", chain="none")
     assert "learnt from labels" in find_models(str(tmp_path / "run")).why_no_teacher
+
+
+def test_a_student_of_a_given_teacher_did_not_learn_from_labels(tmp_path):
+    make_run(tmp_path / "run", tmp_path / "store", chain="given")
+    models = find_models(str(tmp_path / "run"))
+    assert models.teacher is None and models.why_no_teacher.startswith("the teacher is no longer")
 
 
 def test_a_teacher_can_be_named_or_declined(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import shutil
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from hf_xner.evaluation.prediction_files import read_predictions
 from hf_xner.inference.tagger import Tagger
 from hf_xner.labels import convert_tags, tag_names
 from hf_xner.launch import main, train
-from hf_xner.systems.augmented_stages import iob2_columns
+from hf_xner.systems.augmented_stages import TRAIN_VERSION, iob2_columns
 from hf_xner.systems.summary import summarise_run
 from hf_xner.training import augmented as training
+from hf_xner.translation.mapping import Mapping
 from hf_xner.translation.vectors import WordVectors, write_vectors
 
 WIDTH = 8
@@ -272,6 +274,78 @@ def test_a_mapping_that_is_noise_is_not_trained_on(pair: Pair, tmp_path: Path):
         train("augmented", **options)
 
 
+@pytest.mark.parametrize("variants", [["source_mono"], ["source_mono_random", "cross_word", "source_mono"]])
+def test_vectors_of_another_language_are_told_in_every_run(pair: Pair, tmp_path: Path, variants: list[str], caplog):
+    """The target's words are looked up too, whichever variants read them, and whatever the store has already."""
+    poor = tmp_path / "poor.vec"
+    random = np.random.default_rng(0).standard_normal((4, WIDTH)).astype(np.float32)
+    write_vectors(WordVectors(["Kiel", "Bonn", "und", "der"], random), poor)
+    options = pair.options(tmp_path / "run", tmp_path / "store", variants=variants, epochs=1, seeds=[1, 2])
+    options |= {"target_vectors": str(poor)}
+    for run in ("run", "again"):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "hf_xner"):
+            results = train("augmented", **{**options, "output_dir": str(tmp_path / run)})
+        (warning,) = results["warnings"]
+        coverage = results["word_coverage"]["monolingual"]
+        assert coverage["target"] < 0.5 < coverage["source"] and "random" not in results["word_coverage"]
+        share = f"{100 * coverage['target']:.0f} %"
+        assert (
+            warning
+            == f"only {share} of the running target words have a vector: are --target_vectors of that language?"
+        )
+        assert [record.getMessage() for record in caplog.records if "have a vector" in record.getMessage()] == [
+            warning
+        ]
+
+
+def test_vectors_that_know_the_words_are_not_warned_of(done: Done):
+    assert "warnings" not in done.results
+    for coverage in done.results["word_coverage"].values():
+        assert min(coverage.values()) > 0.5
+
+
+def given_mapping(folder: Path, width: int, *, converged: bool = True) -> str:
+    facts = {side: {"normalise": []} for side in ("source", "target")}
+    Mapping(np.eye(width, dtype=np.float32), "source", 0.5, converged, facts).save(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shortest_threshold": 9, "longest_threshold": 8}, "no threshold between 9 and 8 words leaves a target"),
+        ({"longest_threshold": 1}, "no threshold between 7 and 1 words leaves a target sentence"),
+        ({"distil_to": "xner-mnii"}, "--distil_to xner-mnii: no encoder could be loaded"),
+        ({"mapping": lambda place: str(place / "nowhere")}, "holds no mapping"),
+        ({"mapping": lambda place: given_mapping(place / "m", WIDTH, converged=False)}, "has not converged"),
+        (
+            {"mapping": lambda place: given_mapping(place / "m", 3)},
+            f"a mapping of 3 components for vectors of {WIDTH}",
+        ),
+        ({"target_vectors": "absent.vec"}, "absent.vec: no such file"),
+        ({"longest_sentence": 1}, "none of the 40 source sentences has between 1 and 1 words"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else ", ".join(value),
+)
+def test_what_only_a_late_stage_reads_is_refused_before_anything_trains(
+    pair: Pair, tmp_path: Path, options: dict[str, Any], message: str
+):
+    given = {name: value(tmp_path) if callable(value) else value for name, value in options.items()}
+    chosen = pair.options(tmp_path / "run", tmp_path / "store", variants=["source_mono_random", "cross_augmented"])
+    with pytest.raises(InputError, match=message):
+        train("augmented", **chosen | given)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_training_without_clipping_is_not_the_one_that_once_did_nothing(pair: Pair, tmp_path: Path):
+    options = pair.options(tmp_path / "run", tmp_path / "store", variants=["source_mono_random"], epochs=1)
+    train("augmented", **options, max_grad_norm=0.0, learning_rate=0.01)
+    (folder,) = stage_folders(tmp_path / "store", "train_bilstm")
+    record = json.loads((folder / "stage.json").read_text())
+    assert record["version"] == TRAIN_VERSION + 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -286,6 +360,7 @@ def test_a_mapping_that_is_noise_is_not_trained_on(pair: Pair, tmp_path: Path):
         ({"loss_over": "words"}, "--loss_over: 'words' is not one of sum, sentences"),
         ({"normalise_vectors": ["center", "whiten"]}, "--normalise_vectors: 'whiten' is not one of renorm, center"),
         ({"dropout": 1.0}, "dropout is in"),
+        ({"keep_words": -1}, "--keep_words: -1 is less than 0"),
         ({"draws": 0}, "--draws: 0 is less than 1"),
         ({"source": ["sample:en", "sample:de"]}, "2 sources"),
         (

@@ -17,6 +17,7 @@ from transformers import AutoModelForTokenClassification, BertConfig, BertForTok
 from hf_xner import InputError
 from hf_xner.data import load_corpus
 from hf_xner.data.rows import read_soft_labels
+from hf_xner.evaluation.prediction_files import read_predictions
 from hf_xner.inference.loading import load_tagger
 from hf_xner.inference.probabilities import word_probabilities
 from hf_xner.inference.tagger import Tagger
@@ -159,6 +160,12 @@ def test_a_given_teacher_may_be_applied_as_it_is(other: Path, toy: Toy, tmp_path
     assert results["student"] == "mt"
     config = json.loads((tmp_path / "run" / "student" / "config.json").read_text())
     assert config["xner"]["start_constraint"] is True
+    assert "xner" not in json.loads((other / "config.json").read_text()) and config["xner"]["decoding"] == "viterbi"
+    tagged = Tagger.from_pretrained(str(tmp_path / "run" / "student"))
+    scored = read_predictions(tmp_path / "run" / "predictions_target_test" / "tagger.conll")
+    found = [[token.tag for token in answer.tokens] for answer in tagged.tag_words(scored.tokens)]
+    plain = read_predictions(tmp_path / "run" / "predictions_target_test" / "plain.conll").predicted
+    assert found == scored.predicted != plain, "what was scored is what the user gets"
     kept = AutoModelForTokenClassification.from_pretrained(tmp_path / "run" / "student").state_dict()
     given = AutoModelForTokenClassification.from_pretrained(other).state_dict()
     assert all(value.equal(given[name]) for name, value in kept.items())
@@ -271,6 +278,26 @@ def test_options_that_do_not_fit_together_are_refused(toy: Toy, tmp_path: Path, 
         train("tsl", **{**chosen, **more})
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, r"nothing\.txt"), ("\n \n", r"nothing\.txt")],
+    ids=["missing", "empty"],
+)
+def test_a_teachers_text_is_read_before_anything_is_made(
+    finished: Finished, toy: Toy, other: Path, tmp_path: Path, content: str | None, message: str
+):
+    place = tmp_path / "nothing.txt"
+    if content is not None:
+        place.write_text(content)
+    given = {
+        "teacher": [str(finished.folder), str(other)],
+        "teacher_text": [str(toy.target / "dev.conll"), str(place)],
+    }
+    with pytest.raises(InputError, match=message):
+        train("tsl", **options(toy, tmp_path, target=str(toy.target), variants=["avg", "sim"], **given))
+    assert not (tmp_path / "store").exists()
+
+
 def test_the_same_teacher_under_two_names_is_refused(toy: Toy, other: Path, tmp_path: Path):
     shutil.copytree(other, tmp_path / "copy")
     chosen = options(toy, tmp_path, teacher=[str(other), str(tmp_path / "copy")], target=str(toy.target))
@@ -332,3 +359,11 @@ def test_short_names(tmp_path: Path):
     specs = ["conll2003:en", "sample:de", "uner:en_ewt", mine, "runs/tsl-es/student", "ORG/a-model"]
     assert short_names(specs) == ["en", "de", "en-3", "sw", "tsl-es", "a-model"]
     assert short_names(["my corpus/train data.conll?tag=2"]) == ["train-data"]
+    assert short_names(["x/a-3", "y/a", "z/a"]) == ["a-3", "a", "a-4"]
+    assert short_names(["y/a", "y/b", "z/a"]) == ["a", "b", "a-3"]
+
+
+def test_a_teacher_is_not_called_what_a_mixture_is_called():
+    """Its variant mt_avg would be that of the mixture, and one of both would be lost."""
+    assert short_names(["org/avg", "org/sim", "org/mean"]) == ["avg-1", "sim-2", "mean"]
+    assert short_names(["org/avg"]) == ["avg"], "a single teacher's variants do not have its name"

@@ -18,7 +18,7 @@ from datasets import Dataset
 from toy import SOURCE, TARGET, Finished, Toy, command_line, stage_folders, subprocess_environment, write_corpus
 
 from hf_xner import InputError
-from hf_xner.data import load_corpus
+from hf_xner.data import load_corpus, sample
 from hf_xner.data.rows import read_soft_labels
 from hf_xner.evaluation.prediction_files import read_predictions
 from hf_xner.inference.loading import load_tagger
@@ -358,13 +358,36 @@ def test_sources_with_other_types_meet_as_asked(toy: Toy, sources: list[str], sh
     chosen = options(toy, tmp_path / "run", shared, source=[sources[0], f"{fewer}:de"], variants=["avg"])
     with pytest.raises(InputError, match=r"en has LOC, ORG, PER; de has LOC, PER; rename .*--types common or union"):
         train("tsl", **chosen)
-    with pytest.raises(InputError, match=r"cannot be one: .*LOC, ORG, PER; .*LOC, PER; rename"):
+    with pytest.raises(
+        InputError, match=r"joint: .*cannot be one: .*LOC, ORG, PER; .*LOC, PER; rename .* leave joint"
+    ):
         train("tsl", **{**chosen, "variants": ["joint"], "types": "union"})
     with pytest.raises(InputError, match=r"what the teachers teach has LOC, PER; .*target.* has LOC, ORG, PER"):
         train("tsl", **chosen, types="common")
+    rows = plan({**chosen, "variants": ["all"], "types": "union"})
+    assert "joint on target_test, seed 1" not in rows and "l1 on target_test, seed 1" in rows
     train("tsl", **chosen, types="union")
     config = json.loads((tmp_path / "run" / "student" / "config.json").read_text())
     assert set(config["label2id"]) == {"O", *(f"{letter}-{name}" for letter in "BI" for name in ("LOC", "ORG", "PER"))}
+
+
+def test_three_sources_of_the_built_in_corpus(toy: Toy, tmp_path: Path):
+    """K = 3, as the paper has it: three of the corpus' languages teach a fourth (their test sets, labelled)."""
+    labelled = Path(sample.__file__).parent
+    specs = ["sample:en", f"{labelled}/test_de.conll:de", f"{labelled}/test_nl.conll:nl"]
+    quick = {"teacher_epochs": 0.05, "similarity_epochs": 1.0, "evaluate_on": ["target_test"]}
+    chosen = options(toy, tmp_path / "run", tmp_path / "store", source=specs, **quick)
+    results = train("tsl", **{**chosen, "target": "sample:es", "variants": ["mt", "mt_avg", "sim"]})
+    assert set(results["variants"]) == {"mt_en", "mt_de", "mt_nl", "mt_avg", "sim"} and results["student"] == "sim"
+    alpha = results["language_weights"]["bilinear"]["seed 1"]["alpha"]
+    assert list(alpha) == ["en", "de", "nl"] and sum(alpha.values()) == pytest.approx(1)
+    run = Finished(chosen, tmp_path / "run", tmp_path / "store", results)
+    counted = counts(run.store)
+    assert (counted["train"], counted["mixture"], counted["distil"]) == (3, 1, 1)
+    said = [read_soft_labels(stage(run, f"soft labels of {name}, seed 1"))["soft_labels"] for name in alpha]
+    mixed = read_soft_labels(stage(run, "mixture by bilinear, seed 1"))["soft_labels"]
+    for *parts, both in zip(*said, mixed, strict=True):
+        np.testing.assert_allclose(both, np.array(list(alpha.values())) @ np.array(parts), atol=2e-3)
 
 
 @pytest.mark.slow

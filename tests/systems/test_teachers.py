@@ -117,6 +117,55 @@ def test_teachers_that_are_gone_are_named(made: MadeRun, kind: str):
     assert teachers.gone == ("teacher" if kind == "train" else "labels",)
 
 
+def given(made: MadeRun, tmp_path: Path, names: list[str], **facts: dict) -> list[Path]:
+    """A student of the mean of given models; returns their folders."""
+    from hf_xner.systems.workspace import model_digest
+
+    folders, parts = [], {}
+    for number, name in enumerate(names):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({"name": name}))
+        folders.append(folder)
+        parts[f"teacher {number}"] = made.add("soft_labels", f"labels of {name}", teacher=model_digest(str(folder)))
+    mean = made.add("mixture", "mixture by mean, seed 1", **parts)
+    made.add("score", "tsl on target_test, seed 1", model=made.add("distil", "student", tagger=True, soft_labels=mean))
+    told = {name: {"from": str(folder), "given": True} for name, folder in zip(names, folders, strict=True)}
+    results = {"student": "tsl", "seeds": [1], "sets": {"target_test": {}}}
+    made.write("results.json", {**results, "teachers": {**told, **facts}})
+    return folders
+
+
+def test_a_teacher_that_was_given_is_found_where_it_came_from(made: MadeRun, tmp_path: Path):
+    folders = given(made, tmp_path, ["one", "two"], de={"from": "conll2003:de", "given": False})
+    teachers = find_teachers(made.folder)
+    assert [(teacher.name, teacher.folder) for teacher in teachers.found] == [("one", folders[0]), ("two", folders[1])]
+    assert teachers.traced and not teachers.gone
+
+
+def test_a_given_teacher_that_has_changed_or_moved_is_named_as_gone(made: MadeRun, tmp_path: Path):
+    folders = given(made, tmp_path, ["one", "two", "three"])
+    (folders[0] / "config.json").write_text("another model")
+    shutil.rmtree(folders[2])
+    teachers = find_teachers(made.folder)
+    assert [teacher.name for teacher in teachers.found] == ["two"] and set(teachers.gone) == {"one", "three"}
+    made.write("results.json", {"student": "tsl", "seeds": [1], "sets": {"target_test": {}}})
+    assert set(find_teachers(made.folder).gone) == {"a teacher that was given"}
+
+
+def test_a_given_teacher_of_the_hub_is_known_by_its_commit(made: MadeRun, tmp_path: Path, monkeypatch):
+    (folder,) = given(made, tmp_path, ["one"])
+    results = json.loads((made.folder / "results.json").read_text())
+    results["teachers"]["one"]["from"] = "org/one"
+    made.write("results.json", results)
+    from hf_xner.systems import workspace
+
+    known = workspace.model_digest(str(folder))
+    monkeypatch.setattr(workspace, "model_digest", lambda name: known if name == "org/one" else "")
+    (teacher,) = find_teachers(made.folder).found
+    assert (teacher.name, teacher.folder) == ("one", "org/one")
+
+
 def test_a_tagger_trained_on_labels_has_no_teacher(made: MadeRun):
     made.add("calibrate", "calibration", model=made.add("train", "tagger", tagger=True))
     assert find_teachers(made.folder) == Teachers(traced=True)

@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from toy import (
     command_line,
     stage_folders,
     subprocess_environment,
+    write_sentences,
     write_toy_dictionary,
 )
 
@@ -31,6 +33,7 @@ from hf_xner.launch import train
 from hf_xner.systems.transadv import PREFERENCE, RECIPES, VARIANTS
 from hf_xner.systems.transadv_arguments import Arguments
 from hf_xner.systems.transadv_stages import nearest_to_half
+from hf_xner.systems.unitrans import Arguments as UniTransArguments
 from hf_xner.training.history import read_history
 from hf_xner.training.transadv import ADVERSARIAL, AdversarialTrainer
 
@@ -386,9 +389,9 @@ def test_the_best_epoch_is_picked_where_the_options_say(small, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_student_without_dropout_is_another_one(table: Finished, small, tmp_path: Path):
+def test_a_student_with_dropout_is_another_one(table: Finished, small, tmp_path: Path):
     shutil.copytree(table.store, tmp_path / "store")
-    train("transadv", **small(tmp_path / "run", tmp_path / "store", variants=["advpicker"], student_dropout=False))
+    train("transadv", **small(tmp_path / "run", tmp_path / "store", variants=["advpicker"], student_dropout=True))
     assert counts(tmp_path / "store") == {**counts(table.store), "distil": 10}
 
 
@@ -457,6 +460,15 @@ def test_translations_by_phrases_may_have_other_lengths(toy: Toy, small, tmp_pat
             {"teacher_weights": [0.0, 0.0, 0.0, 1.0], "variants": ["without_order"]},
             "every teacher of without_order has weight 0",
         ),
+        ({"teacher_weights": [1.0, float("nan"), 1.0, 1.0]}, "are no weights of four teachers"),
+        ({"teacher_weights": [1.0, float("inf"), 1.0, 1.0]}, "are no weights of four teachers"),
+        ({"google": True}, "found --dictionary and --google way to translate"),
+        (
+            {"strategy": "phrase"},
+            "--strategy phrase: --dictionary translates words, not phrases; take the strategy word",
+        ),
+        ({"dictionary": None, "google": True, "target_language": "eo"}, "--translation_source: Google must be told"),
+        ({"dictionary": None, "google": True, "translation_source": "en"}, "--target_language: Google must be told"),
         ({"picked_share": 0.0}, "--picked_share: 0.0 is no share"),
         ({"adversarial_rows": 3}, "two corpora of 3 rows each are less than a batch of 8; give at least 4"),
         ({"adversarial_momentum": 1.0}, r"--adversarial_momentum: 1.0 is not in \[0, 1\)"),
@@ -472,8 +484,34 @@ def test_options_that_cannot_be_meant_are_refused_at_once(small, tmp_path: Path,
         Arguments(**small(tmp_path / "run", tmp_path / "store", **options))
 
 
+def test_weights_are_only_asked_of_variants_that_average(small, tmp_path: Path):
+    alone = ["mt", "order", "without_mmkd", "advpicker"]
+    Arguments(**small(tmp_path / "run", tmp_path / "store", variants=alone, teacher_weights=[0.0, 1.0, 0.0, 0.0]))
+
+
+def test_advpickers_student_alone_trains_without_dropout(table: Finished, small, tmp_path: Path):
+    said = {
+        variant: record_of(table, f"{variant} student, seed 1")["settings"].get("dropout", True)
+        for variant in (*(name for name, recipe in RECIPES.items() if recipe.distils), "advpicker")
+    }
+    assert [variant for variant, dropout in said.items() if not dropout] == ["advpicker"]
+
+
+def test_one_variant_may_be_called_so(toy: Toy, tmp_path: Path):
+    from hf_xner.launch import _module, _parse
+
+    for system in ("transadv", "unitrans", "msd", "tsl", "augmented"):
+        module = _module(system)
+        variant = module.PREFERENCE[-1]
+        given = {"variant": variant, "source": toy.source, "target": toy.target, "output_dir": tmp_path}
+        more = {"source_vectors": "a.vec", "target_vectors": "b.vec"}
+        argv = command_line(given | (more if system in ("transadv", "unitrans", "augmented") else {}))
+        assert _parse(module, system, argv).variants == [variant]
+
+
 def test_defaults_are_the_papers(toy: Toy, tmp_path: Path):
-    arguments = Arguments(source=[str(toy.source)], target=str(toy.target), output_dir=str(tmp_path / "run"))
+    needed = {"output_dir": str(tmp_path / "run"), "mapping": "maps/en-es"}
+    arguments = Arguments(source=[str(toy.source)], target=str(toy.target), **needed)
     assert (arguments.teacher_epochs, arguments.student_epochs, arguments.batch_size) == (10, 10, 32)
     assert (arguments.warmup, arguments.max_grad_norm, arguments.weight_decay) == (0.05, 0, 0.01)
     assert arguments.discriminator_learning_rate == 5e-3 and arguments.order_discriminator == "bilstm"
@@ -482,9 +520,7 @@ def test_defaults_are_the_papers(toy: Toy, tmp_path: Path):
 
     class Space:
         def __init__(self, encoder: str) -> None:
-            self.arguments = Arguments(
-                source=[str(toy.source)], target=str(toy.target), output_dir="runs/x", encoder=encoder
-            )
+            self.arguments = Arguments(source=[str(toy.source)], target=str(toy.target), encoder=encoder, **needed)
 
         def labelled(self, *_: str) -> None:
             return None
@@ -499,8 +535,31 @@ def test_without_a_translator_only_advpicker_runs(small, tmp_path: Path):
     options = small(tmp_path / "run", tmp_path / "store", variants=["tladv"])
     del options["dictionary"]
     assert set(train("transadv", **options)["variants"]) == {"tladv"}
-    with pytest.raises(InputError, match="found no way to translate"):
-        train("transadv", **{**options, "variants": ["src"], "output_dir": str(tmp_path / "other")})
+
+
+UNITRANS = {field.name for field in fields(UniTransArguments)}
+NOTHING = r"found no way to translate; give one of --translated, --mapping, --source_vectors and --target_vectors, "
+NOTHING += "--dictionary, --translation_model, --google"
+
+
+def test_what_cannot_be_translated_is_told_before_anything_trains(small, toy: Toy, tmp_path: Path, monkeypatch):
+    """Of the default variants the first needs no translation; it does not train in vain."""
+    monkeypatch.setattr("hf_xner.systems.tagger_stages.fit", no_training)
+    monkeypatch.setattr("hf_xner.systems.transadv_stages.fit_adversarial", no_training)
+    options = {**small(tmp_path / "run", tmp_path / "store"), "dictionary": None}
+    given = write_sentences(tmp_path / "given" / "train.conll", [[("Kiel", "B-LOC")]] * 40).parent
+    for more, message in (
+        ({}, NOTHING),
+        ({"mapping": str(tmp_path / "nowhere")}, "nowhere"),
+        ({"translated": str(given)}, "the sentence and its translation have different entities"),
+        ({"google": True, "translation_source": "en", "target_language": "eo"}, "GOOGLE_TRANSLATE_API_KEY"),
+    ):
+        monkeypatch.delenv("GOOGLE_TRANSLATE_API_KEY", raising=False)
+        more |= {"translation_cache": str(tmp_path / "cache")}
+        with pytest.raises(InputError, match=message):
+            train("transadv", **options, **more)
+        with pytest.raises(InputError, match=message):
+            train("unitrans", **{k: v for k, v in options.items() if k in UNITRANS}, **more)
 
 
 def test_every_recipe_is_a_variant_of_the_published_table():

@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import load_from_disk
-from toy import SOURCE_WORDS, TARGET_WORDS, Finished, Toy, stage_folders
+from toy import SOURCE_WORDS, TARGET_WORDS, Finished, Toy, stage_folders, write_sentences
 
 from hf_xner.data.rows import RaggedColumn, read_soft_labels
 from hf_xner.data.votes import read_votes
 from hf_xner.errors import InputError
 from hf_xner.launch import train
 from hf_xner.systems import unitrans
-from hf_xner.systems.unitrans import VARIANTS
+from hf_xner.systems.processes import SingleProcess
+from hf_xner.systems.stages import StageStore
+from hf_xner.systems.translation_stages import translate_source
+from hf_xner.systems.unitrans import VARIANTS, Arguments
+from hf_xner.systems.workspace import Workspace
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -160,6 +164,54 @@ def test_the_target_corpus_cannot_be_given_as_the_translated_one(toy: Toy, tmp_p
     options = toy.options(tmp_path / "run", tmp_path / "store", variants=["data_transfer"], translated=str(toy.target))
     with pytest.raises(InputError, match="same corpus"):
         train("unitrans", **options)
+
+
+def test_part_of_the_target_cannot_be_given_as_a_translation(toy: Toy, tmp_path: Path):
+    """Neither as it is, nor if the source happens to have the same entities, as a parallel corpus would."""
+    target = (toy.target / "train.conll").read_text().split("\n\n")
+    options = toy.options(tmp_path / "run", tmp_path / "store", variants=["data_transfer"])
+    for name, sentences in (("shorter", target[1:]), ("parallel", [text.upper() for text in target[1:]])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.conll").write_text("\n\n".join(sentences), encoding="utf-8")
+    given = {"translated": str(tmp_path / "shorter"), "dry_run": True}
+    with pytest.raises(InputError, match="40 sentences against 29 translated ones"):
+        train("unitrans", **{**options, **given})
+    with pytest.raises(InputError, match="29 of its 29 sentences stand in the target corpus, whose tags must not"):
+        train("unitrans", **{**options, **given, "source": [str(tmp_path / "parallel")], "evaluate_on": []})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ("word", ["IN", "BANK", "OF", "KIEL", "SITS", "John"]),
+        ("phrase", ["IN", "KIEL", "OF", "BANK", "SITS", "John"]),
+        ("word_phrase", ["IN", "KIEL", "OF", "BANK", "SITS", "John"]),
+    ],
+)
+def test_google_translates_by_every_strategy(
+    toy: Toy, tmp_path: Path, monkeypatch, strategy: str, expected: list[str]
+):
+    asked: list[str] = []
+
+    def answer(self: Any, texts: list[str]) -> list[str]:
+        assert (self.source, self.target) == ("en", "eo")
+        asked.extend(texts)
+        return [" ".join(reversed(text.split())).upper() for text in texts]
+
+    monkeypatch.setattr("hf_xner.translation.google.GoogleTranslator._request", answer)
+    words, tags = ["in", "Bank", "of", "Kiel", "sits", "John"], ["O", "B-ORG", "I-ORG", "I-ORG", "O", "B-PER"]
+    shutil.copytree(toy.source, tmp_path / "source")
+    write_sentences(tmp_path / "source" / "train.conll", [list(zip(words, tags, strict=True))])
+    options = toy.options(tmp_path / "run", tmp_path / "store", source=[f"{tmp_path / 'source'}:en"], google=True)
+    options |= {"translation_cache": str(tmp_path / "cache.sqlite"), "target_language": "eo", "strategy": strategy}
+    space = Workspace(Arguments(**options), StageStore(tmp_path / "store"), SingleProcess())
+    data = translate_source(space, "translation", space.labelled(options["source"][0], "train")).data
+    assert (
+        data["tokens"][0] == expected
+        and [data.features["ner_tags"].feature.names[i] for i in data["ner_tags"][0]] == tags
+    )
+    phrases = {"word": [], "phrase": ["Bank of Kiel"], "word_phrase": ["Bank of Kiel"]}[strategy]
+    assert [text for text in asked if " " in text] == phrases and "John" not in asked
 
 
 def write_vec(path: Path, words: list[str], vectors: np.ndarray) -> Path:

@@ -288,22 +288,6 @@ def test_sentences_over_the_cap_do_not_train_and_are_counted(extractor, tmp_path
         train_on_labels(tmp_path / "x", extractor, data, TaggerSettings(longest_sentence=2, **SMALL))
 
 
-def test_vectors_that_lack_most_words_are_told_with_their_share(extractor, tmp_path, caplog):
-    poor = WordFeatureExtractor(
-        extractor.characters, word_size=8, tables={"source": WordTable(["."], np.ones((1, 8), np.float32))}
-    )
-    with caplog.at_level(logging.WARNING, "hf_xner"):
-        train_on_labels(tmp_path, poor, sentences("source", 8), TaggerSettings(epochs=1, **SMALL))
-    (message,) = [record.getMessage() for record in caplog.records if "have a vector" in record.getMessage()]
-    rows = WordRows(poor, sentences("source", 8)["tokens"], language="source")
-    assert message.startswith(f"only {100 * rows.coverage:.0f} % of the running source words have a vector")
-    caplog.clear()
-    none = WordFeatureExtractor(extractor.characters, word_size=8, unseen="random")
-    (tmp_path / "random").mkdir()
-    train_on_labels(tmp_path / "random", none, sentences("source", 8), TaggerSettings(epochs=1, **SMALL))
-    assert "have a vector" not in caplog.text, "random vectors lack no word"
-
-
 def test_tags_that_the_tagger_does_not_know_are_refused_by_name(theta_s, extractor, tmp_path):
     data = sentences("source", 8)
     names = [tag.replace("LOC", "GPE") for tag in TAGS]

@@ -159,6 +159,28 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path, monkeypatch):
         train(tmp_path, SgdSettings(rounds=1), steps=100)
 
 
+@pytest.mark.parametrize("step", [5, 6], ids=["a loss", "the last update"])
+def test_a_training_that_diverges_between_two_logs_is_not_finished(tmp_path, monkeypatch, step):
+    real = Regression.loss
+
+    def broken(self: Regression, model: Noisy, number: int) -> StepLoss:
+        loss = real(self, model, number)
+        # A loss of 0 with gradients that are no numbers: only the weights tell.
+        bad = loss.parts["loss_a"] * float("nan") if step == 5 else (model.layer.weight * 0).sum().sqrt()
+        return loss if number < step else StepLoss({"loss_a": bad}, 4)
+
+    monkeypatch.setattr(Regression, "loss", broken)
+    with pytest.raises(InputError, match="the loss is no number any more at step 7"):
+        train(tmp_path, SgdSettings(rounds=1), steps=7)
+
+
+def test_a_norm_of_0_clips_nothing(tmp_path):
+    free, wide = (
+        train(tmp_path / str(norm), SgdSettings(rounds=1, max_grad_norm=norm), steps=1) for norm in (0.0, 1e9)
+    )
+    torch.testing.assert_close(weights(free), weights(wide))
+
+
 def test_history_has_losses_by_word_and_evaluations(tmp_path):
     train(tmp_path, SgdSettings(rounds=1, evaluation_steps=60), evaluate=quality, steps=100)
     records = read_history(tmp_path / "history.jsonl")

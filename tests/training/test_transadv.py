@@ -418,6 +418,45 @@ def test_the_next_stage_goes_on_from_tagger_and_discriminator(undisturbed: Path,
     assert not fresh.language_discriminator.hidden.weight.equal(kept)
 
 
+def test_heads_of_another_meaning_or_shape_are_refused(undisturbed: Path):
+    start = str(undisturbed / ADVERSARIAL)
+    with pytest.raises(InputError, match="its tags are O, B-LOC, .*; those to train are I-PER, B-PER, .*, O; start"):
+        load_adversarial(start, TAGS[::-1], ADVERSARY)
+    with pytest.raises(InputError, match="its tags are"):
+        load_adversarial(start, [*TAGS, "B-ORG"], ADVERSARY)
+    for name, change in (
+        ("language", {"language_width": 17}),
+        ("order", {"order_width": 10}),
+        ("order", {"order_discriminator": "lstm"}),
+    ):
+        with pytest.raises(InputError, match=f"its {name} discriminator has another shape than the one to train"):
+            load_adversarial(start, TAGS, replace(ADVERSARY, **change))
+
+
+def test_a_step_whose_sentences_have_only_one_order_changes_nothing_and_tells_nothing(make_trainer):
+    trainer = make_trainer(replace(ADVERSARY, feed=FEEDS["src"].without(language=True)))
+    for rows in trainer.train_dataset.corpora.values():
+        rows._orderable = np.zeros(len(rows), dtype=bool)
+    before = {name: value.clone() for name, value in trainer.model.order_discriminator.state_dict().items()}
+    records, weights = trained(trainer)
+    assert not any("order_accuracy" in record for record in records)
+    assert all(np.isfinite(record["loss"]) for record in records)
+    assert all(weights[f"order_discriminator.{name}"].equal(value) for name, value in before.items())
+
+
+def test_which_sentences_have_an_order_to_tell(tiny_encoder_dir: Path, tmp_path: Path, monkeypatch):
+    made = {}
+    monkeypatch.setattr("hf_xner.training.transadv.train_to_end", lambda trainer, *_: made.update(trainer=trainer))
+    parts = corpora(14)
+    adversary = AdversarialSettings(FEEDS["src"])
+    fit_adversarial(tmp_path, str(tiny_encoder_dir), parts, TAGS, SETTINGS, adversary)
+    rows = made["trainer"].train_dataset.corpora
+    for name, other in (("source", "source_shuffled"), ("translated", "translated_shuffled")):
+        told, shuffled = ([row["orderable"] for row in rows[part]] for part in (name, other))
+        changed = [one != two for one, two in zip(parts[name]["tokens"], parts[other]["tokens"], strict=True)]
+        assert told == shuffled == changed and any(told)
+
+
 def test_what_must_not_train_is_refused(tiny_encoder_dir: Path, tmp_path: Path):
     tagged = {**corpora(6), "target_text": corpora(6)["translated"]}
     adversary = AdversarialSettings(FEEDS["advpicker"])

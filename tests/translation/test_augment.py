@@ -13,7 +13,7 @@ from hf_xner.errors import InputError
 from hf_xner.translation.augment import TranslationRules, translate_corpus
 from hf_xner.translation.casing import SampledCase, keep_case, source_case
 from hf_xner.translation.segments import segments, tag_strings
-from hf_xner.translation.switching import code_switch, shuffle_spans
+from hf_xner.translation.switching import code_switch, has_several_orders, refuse_other_entities, shuffle_spans
 from hf_xner.translation.translators import TableTranslator
 from hf_xner.translation.units import TargetUnits
 
@@ -235,6 +235,14 @@ def test_code_switching_of_phrases(make_corpus) -> None:
         code_switch(source, source.select([]))
 
 
+def test_a_translation_has_the_entities_of_its_source(make_corpus) -> None:
+    source = make_corpus((["in", "New", "York", "John", "sat"], ["O", "B-LOC", "I-LOC", "B-PER", "O"]))
+    refuse_other_entities(source, make_corpus((["Neuyork", ",", "John"], ["B-LOC", "O", "B-PER"])))
+    for tags in (["B-PER", "O", "B-LOC"], ["B-LOC", "O", "O"], ["B-LOC", "B-LOC", "B-PER"]):
+        with pytest.raises(InputError, match="sentence '0': the sentence and its translation have different entities"):
+            refuse_other_entities(source, make_corpus((["a", "b", "c"], tags)))
+
+
 def test_shuffling_stays_inside_spans(make_corpus) -> None:
     tokens = [f"w{i}" for i in range(40)]
     tags = ["O"] * 15 + ["B-ORG"] + ["I-ORG"] * 9 + ["B-ORG"] + ["I-ORG"] * 4 + ["O"] * 10
@@ -248,3 +256,12 @@ def test_shuffling_stays_inside_spans(make_corpus) -> None:
         assert words[start:end] != tokens[start:end]
     assert list(shuffle_spans(corpus, seed=1)["tokens"]) == list(shuffled["tokens"])
     assert list(shuffle_spans(corpus, seed=2)["tokens"]) != list(shuffled["tokens"])
+
+
+def test_what_has_another_order_gets_one(make_corpus) -> None:
+    names = make_corpus(*[(["Angela", "Merkel", "in", "Kiel"], ["B-PER", "I-PER", "O", "B-LOC"])] * 30)
+    assert [row[:2] for row in shuffle_spans(names)["tokens"]] == [["Merkel", "Angela"]] * 30
+    fixed = (["Kiel", "ha", "ha", "Bonn"], ["B-LOC", "O", "O", "B-LOC"])
+    assert shuffle_spans(make_corpus(fixed))["tokens"][0] == fixed[0]
+    assert not has_several_orders(*fixed) and not has_several_orders([], [])
+    assert has_several_orders(["Kiel", "ha", "oh", "Bonn"], fixed[1])
