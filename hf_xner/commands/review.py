@@ -118,8 +118,8 @@ def _session(args: argparse.Namespace, folder: Path) -> Session:
 
 def _check(session: Session, asked: dict[str, Any], models: Models, text: TextFile | None) -> None:
     """Refuse to go on with another text, tagger or drawing than the session began with."""
+    from hf_xner.model_digest import model_digest
     from hf_xner.review.drawing import require_text
-    from hf_xner.systems.workspace import model_digest
 
     for name in ("random_share", "seed", "decoding"):
         if name in asked and asked[name] != session.facts[name]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from hf_xner.translation.setup import TranslationOptions
 
+FACTS_FILE = "translation.json"
 FILE_NAMES = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
 
 
@@ -102,10 +103,11 @@ def _translate(args: argparse.Namespace) -> int:
     from hf_xner.data.corpora import load_corpus
     from hf_xner.inference.text import split_words
     from hf_xner.translation.augment import translate_corpus
-    from hf_xner.translation.files import whole_folder
+    from hf_xner.translation.files import check_replaceable, whole_folder
     from hf_xner.translation.setup import build_rules, build_translator
 
     options = _options(args)
+    output = check_replaceable(args.output, FACTS_FILE)
     corpus = load_corpus(args.spec, data_dir=args.data_dir)
     missing = [split for split in args.splits if split not in corpus]
     if missing:
@@ -115,8 +117,7 @@ def _translate(args: argparse.Namespace) -> int:
     sentences = _target_sentences(args)
     translator = build_translator(options, sentences)
     rules = build_rules(options, sentences, split=lambda text: [piece.text for piece in split_words(text)])
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    with whole_folder(args.output) as aside:
+    with whole_folder(output, FACTS_FILE) as aside:
         for split in args.splits:
             translated = translate_corpus(corpus[split], translator, rules)
             _write_columns(translated, aside / FILE_NAMES.get(split, f"{split}.txt"))
@@ -126,10 +127,10 @@ def _translate(args: argparse.Namespace) -> int:
         facts = {name: value for name, value in vars(args).items() if name not in ("run", "device")}
         facts |= {"translator": translator.identity}
         text = json.dumps(facts, indent=1, default=str, ensure_ascii=False)
-        (aside / "translation.json").write_text(text + "\n", encoding="utf-8")
+        (aside / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
     print(sample, end="")
     names = ", ".join(FILE_NAMES.get(split, f"{split}.txt") for split in args.splits)
-    print(f"{args.output}: {names}, sample.txt, translation.json")
+    print(f"{args.output}: {names}, sample.txt, {FACTS_FILE}")
     return 0
 
 
@@ -140,7 +141,7 @@ def _options(args: argparse.Namespace) -> TranslationOptions:
     shared = [field.name for field in fields(TranslationOptions) if field.name not in ("keep", "source_name")]
     options = TranslationOptions(
         keep=tuple(args.keep),
-        source_name=args.source_name or (parse_spec(args.spec).config if args.google else None),
+        source_name=args.source_name or (parse_spec(args.spec).language if args.google else None),
         **{name: getattr(args, name) for name in shared},
     )
     for name in ("to", "output"):

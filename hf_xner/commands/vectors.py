@@ -49,8 +49,9 @@ def _add_map(actions: Any) -> None:
         "map",
         help="map one language's vectors into the other's",
         description="Learns an orthogonal mapping from identical strings (default), a dictionary, or nothing "
-        "(--adversarial), refines it, and writes it with a word-to-word dictionary. What an adversarial run has "
-        "learnt is compared with noise; if it is no better, nothing is written and the criteria are told.",
+        "(--adversarial), refines it, and writes it with a word-to-word dictionary. What has been learnt is told from "
+        "noise, by seed pairs held out or by the criteria of adversarial runs; if it is no better, nothing is written "
+        "and the figures are told. With pairs the mapping is then learnt again from all of them.",
     )
     parser.add_argument("source", metavar="SOURCE.vec", type=Path, help="vectors of the source language")
     parser.add_argument("target", metavar="TARGET.vec", type=Path, help="vectors of the target language")
@@ -71,6 +72,7 @@ def _add_map(actions: Any) -> None:
     )
     parser.add_argument("--rounds", type=int, default=5, help="refinement rounds (default 5; UniTrans 3)")
     parser.add_argument("--validation", metavar="FILE", type=Path, help="choose the best round by P@1 on this file")
+    parser.add_argument("--accept_failure", action="store_true", help="write a mapping that has not converged too")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     adversarial = parser.add_argument_group("adversarial")
     adversarial.add_argument("--epochs", type=int, default=5, help="epochs (default 5)")
@@ -78,9 +80,6 @@ def _add_map(actions: Any) -> None:
     adversarial.add_argument("--most_frequent", type=int, default=75_000, help="words drawn from (default 75000)")
     adversarial.add_argument("--hidden", type=int, default=2048, help="width of the discriminator (default 2048)")
     adversarial.add_argument("--seeds", type=int, nargs="+", default=[0], help="one run a seed (default 0)")
-    adversarial.add_argument(
-        "--accept_failure", action="store_true", help="write a mapping that has not converged too"
-    )
     parser.set_defaults(run=run_map)
 
 
@@ -100,9 +99,11 @@ def run_train(args: argparse.Namespace) -> int:
         seed=args.seed,
         workers=args.workers,
     )
+    if args.max_words is not None and args.max_words < 1:
+        raise InputError(f"{args.max_words} is too small", where="--max_words", remedy="give 1 or more")
     started = time.perf_counter()
     vectors = train_vectors(args.text, settings, split=lambda line: [piece.text for piece in split_words(line)])
-    if args.max_words:
+    if args.max_words is not None:
         vectors = vectors.head(args.max_words)
     write_vectors(vectors, args.output)
     print(f"{args.output}: {len(vectors)} words of width {vectors.width}, {time.perf_counter() - started:.0f} s")
@@ -112,17 +113,20 @@ def run_train(args: argparse.Namespace) -> int:
 def run_map(args: argparse.Namespace) -> int:
     """Learn a mapping, write it with its dictionary; returns the exit code."""
     from hf_xner.translation.dictionary import build_dictionary, write_dictionary
+    from hf_xner.translation.files import check_replaceable
+    from hf_xner.translation.mapping import FACTS_FILE
     from hf_xner.translation.refinement import SUPERVISED, Refinement
     from hf_xner.translation.translators import DICTIONARY_FILE
     from hf_xner.translation.vector_cache import load_vectors
 
-    source, target = (
-        load_vectors(path, limit=args.max_words, lowercase=not args.cased).normalise(args.normalise)
-        for path in (args.source, args.target)
-    )
+    check_replaceable(args.output, FACTS_FILE)
     defaults = Refinement() if args.adversarial else SUPERVISED
     settings = Refinement(
         rounds=args.rounds, dictionary=defaults.dictionary, max_rank=defaults.max_rank, device=args.device
+    )
+    source, target = (
+        load_vectors(path, limit=args.max_words, lowercase=not args.cased).normalise(args.normalise)
+        for path in (args.source, args.target)
     )
     started = time.perf_counter()
     learn = _adversarial if args.adversarial else _from_pairs
@@ -145,7 +149,17 @@ def _from_pairs(args: argparse.Namespace, source: WordVectors, target: WordVecto
     seed = dictionary_pairs(args.dictionary, source, target) if args.dictionary else identical_pairs(source, target)
     validation = dictionary_pairs(args.validation, source, target) if args.validation else None
     print(f"{len(seed.rows)} seed pairs ({seed.origin})")
-    return learn_from_pairs(source, target, seed, settings=settings, mapped=args.mapped, validation=validation)
+    mapping = learn_from_pairs(
+        source,
+        target,
+        seed,
+        settings=settings,
+        mapped=args.mapped,
+        validation=validation,
+        accept_failure=args.accept_failure,
+    )
+    print(mapping.facts["verdict"]["reason"])
+    return mapping
 
 
 def _adversarial(args: argparse.Namespace, source: WordVectors, target: WordVectors, settings: Refinement) -> Mapping:

@@ -18,13 +18,13 @@ from hf_xner.errors import InputError
 from hf_xner.inference.results import TaggedSentence
 from hf_xner.inference.tagger import Tagger
 from hf_xner.labels import Span, entity_types
+from hf_xner.model_digest import model_digest
 from hf_xner.review.agreement import Agreement
 from hf_xner.review.models import Models
 from hf_xner.review.reading import TextFile
 from hf_xner.review.sampling import RANDOM_SHARE, priorities, sentence_weights, take
 from hf_xner.review.session import DrawnSentence, Session, write_session
 from hf_xner.systems.run_folder import versions
-from hf_xner.systems.workspace import model_digest
 
 CHUNK = 1024  # sentences tagged together
 _Sentences = Iterable[list[str]]

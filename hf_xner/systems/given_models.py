@@ -13,13 +13,13 @@ from hf_xner.data.specs import parse_spec
 from hf_xner.errors import InputError
 from hf_xner.inference.loading import load_tagger, unusable
 from hf_xner.labels import OUTSIDE, entity_types, split_tag
+from hf_xner.model_digest import model_digest
 from hf_xner.models.register import register_models
 from hf_xner.systems.files import read_json
 from hf_xner.systems.run_folder import RESULTS
 from hf_xner.systems.stage_records import RECORD
 from hf_xner.systems.summary import STUDENT
 from hf_xner.systems.tagger_stages import TrainedTagger
-from hf_xner.systems.workspace import model_digest
 
 CARD = "README.md"
 REMEDY = "give a tagger's folder, such as RUN/student, or its Hub id"

@@ -7,6 +7,7 @@ translated = translate(source, translator)                a labelled corpus, tag
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,9 +20,10 @@ from hf_xner.data.specs import parse_spec
 from hf_xner.errors import InputError
 from hf_xner.inference.device import local_device
 from hf_xner.inference.text import split_words
+from hf_xner.model_digest import model_digest
 from hf_xner.systems.arguments import SystemArguments
 from hf_xner.systems.stages import Stage
-from hf_xner.systems.workspace import Labelled, Workspace, model_digest
+from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.translation.adversarial import AdversarialSettings
 from hf_xner.translation.augment import STRATEGIES, translate_corpus
 from hf_xner.translation.dictionary import build_dictionary, write_dictionary
@@ -37,6 +39,7 @@ from hf_xner.translation.vectors import WordVectors
 
 TRANSLATE_VERSION = 1
 MAPPING_VERSION = 1
+logger = logging.getLogger("hf_xner")
 CORPUS = "corpus"
 MOST_SHARED = 0.01  # of a given translation with the target corpus
 
@@ -85,7 +88,8 @@ class TranslatorArguments(SystemArguments):
         default=None, metadata={"help": "File of the cache of translations by a model or Google."}
     )
     target_language: str | None = field(
-        default=None, metadata={"help": "Language of the target; by default what its spec says (conll2002:es)."}
+        default=None,
+        metadata={"help": "Language of the target; by default what its spec says (conll2002:es, folder:de)."},
     )
     strategy: str = field(
         default="word",
@@ -144,7 +148,7 @@ class TranslatorArguments(SystemArguments):
                 raise InputError("Google must be told the languages", where=option, remedy="give it, as in en")
 
     def _language(self) -> str:
-        return self.target_language or parse_spec(self.target).config or ""
+        return self.target_language or parse_spec(self.target).language or ""
 
     def _source_name(self) -> str | None:
         """The source language; only Google is told what the spec says, for models have names of their own."""
@@ -192,6 +196,7 @@ def translate_source(space: Workspace, name: str, source: Labelled) -> Labelled:
     if arguments.translated is not None:
         return _given(space, arguments.translated, source)
     options = arguments.translation_options()
+    _warn_of_no_language(space, options)
     digest, translator = _translator(space, arguments, options)
     inputs = {"source": source.digest, "translator": digest}
     if options.reads_target_text:
@@ -214,6 +219,19 @@ def translate_source(space: Workspace, name: str, source: Labelled) -> Labelled:
     folder = space.run(stage, work, collective=False)
     data = source.data if space.store.dry_run else load_from_disk(str(folder / CORPUS))
     return Labelled(f"{source.spec} in {options.to or arguments.target}", source.split, data, stage.key)
+
+
+def _warn_of_no_language(space: Workspace, options: TranslationOptions) -> None:
+    """Tell that no rule of a certain language is followed where nothing says which it is."""
+    if options.to:
+        return
+    what = "the target's language is not known: German case and scripts without spaces would go unnoticed; "
+    what += "say --target_language, or FOLDER:de"
+    warnings = space.facts.setdefault("warnings", [])
+    if what not in warnings:
+        warnings.append(what)
+        if space.processes.rank == 0:
+            logger.warning(what)
 
 
 def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
@@ -272,7 +290,9 @@ def _translator(
         key, folder = map_vectors(space, "mapping", Path(arguments.source_vectors), Path(arguments.target_vectors))
         return key, lambda: MuseTranslator.from_folder(folder)
     if options.model is not None or options.google:
-        digest = model_digest(options.model) if options.model is not None else "google:v2"
+        digest = "google:v2"
+        if options.model is not None:
+            digest = model_digest(options.model, remedy="check --translation_model")
         facts = (digest, options.source_name, options.target_name or options.to)
         return _hashed(repr(facts)), lambda: build_translator(options, ())
     sentences = list(space.target_text.data["tokens"]) if options.dictionary else []

@@ -17,6 +17,7 @@ from hf_xner.data import content_digest, describe, load_corpus, unlabelled
 from hf_xner.data.checks import refuse_same_corpus, require_split
 from hf_xner.errors import InputError
 from hf_xner.labels import entity_types
+from hf_xner.model_digest import model_digest
 from hf_xner.models.builtin import resolve_encoder
 from hf_xner.systems.arguments import SystemArguments, use_bf16
 from hf_xner.systems.probe import measure_rates, subwords
@@ -298,30 +299,3 @@ def _renamed(pair: str) -> str | None:
     """The type that `OLD=NEW` renames; None for the name of a map."""
     old, separator, _ = pair.partition("=")
     return old.strip() if separator else None
-
-
-def model_digest(name: str) -> str:
-    """Digest of a model: of the files of a folder, or of a Hub id with the commit its weights come from.
-
-    Args:
-        name: Folder or Hub id.
-    """
-    folder = Path(name)
-    if folder.is_dir():
-        digest = hashlib.sha256()
-        for path in sorted(folder.iterdir()):
-            if path.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}:
-                digest.update(path.name.encode())
-                with path.open("rb") as file:
-                    for block in iter(lambda: file.read(1 << 20), b""):
-                        digest.update(block)
-        return digest.hexdigest()
-    from transformers import AutoConfig
-
-    try:
-        commit = getattr(AutoConfig.from_pretrained(name), "_commit_hash", None)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            "there is no such folder, and the Hub gave nothing either", where=name, remedy="check --encoder"
-        ) from error
-    return hashlib.sha256(f"{name}@{commit}".encode()).hexdigest()

@@ -78,23 +78,56 @@ def whole_file(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Give a new folder beside `path` to write into; it takes the place of `path` only if all went well.
+def check_replaceable(path: Path, marker: str) -> Path:
+    """Refuse an output folder that holds what this program has not written.
+
+    Args:
+        path: The folder to write.
+        marker: A file that every folder of this kind holds.
+
+    Returns:
+        The path made absolute: `.` has no name to put anything beside.
 
     Raises:
-        InputError: `path` is a file.
+        InputError: `path` is a file, or a folder that holds something but not the marker.
     """
+    path = path.resolve()
     if path.exists() and not path.is_dir():
         raise InputError("is a file, not a folder", where=str(path), remedy="give another folder")
+    if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
+        raise InputError(
+            f"holds other things (no {marker}), which would be lost",
+            where=str(path),
+            remedy="give a new or an empty folder",
+        )
+    return path
+
+
+@contextmanager
+def whole_folder(path: Path, marker: str) -> Iterator[Path]:
+    """Give a new folder beside `path` to write into; its content takes the place of `path`'s only if all went well.
+
+    Args:
+        path: The folder.
+        marker: See `check_replaceable`.
+
+    Raises:
+        InputError: `path` may not be replaced.
+    """
+    path = check_replaceable(path, marker)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     old = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
     aside.mkdir(parents=True, exist_ok=False)
     try:
         yield aside
         if path.exists():
-            path.rename(old)
-        aside.rename(path)
+            # What is inside moves, not the folder: it may be somebody's working directory.
+            old.mkdir()
+            for folder, into in ((path, old), (aside, path)):
+                for child in folder.iterdir():
+                    child.rename(into / child.name)
+        else:
+            aside.rename(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -18,6 +18,7 @@ KEY_VARIABLE = "GOOGLE_TRANSLATE_API_KEY"
 ENDPOINT = "https://translation.googleapis.com/language/translate/v2"
 MAX_TEXTS = 128  # the service's limit a request
 TRANSIENT = {408, 429, 500, 502, 503, 504}
+LIMITED = "LimitExceeded"  # how the reasons end that the service gives with 403 where others say 429
 
 
 class GoogleTranslator:
@@ -97,8 +98,9 @@ class GoogleTranslator:
                 with urllib.request.urlopen(request, timeout=self.timeout) as response:
                     return json.loads(response.read().decode("utf-8"))
             except urllib.error.HTTPError as error:
-                reason = f"HTTP {error.code} {_message(error)}"
-                if error.code not in TRANSIENT:
+                message, limited = _refusal(error)
+                reason = f"HTTP {error.code} {message}"
+                if error.code not in TRANSIENT and not limited:
                     raise InputError(
                         f"refused the request ({reason})", where=self.endpoint, remedy="check key and languages"
                     ) from None
@@ -110,8 +112,13 @@ class GoogleTranslator:
 _AGAIN = "run the same command again: what is translated already is kept"
 
 
-def _message(error: urllib.error.HTTPError) -> str:
+def _refusal(error: urllib.error.HTTPError) -> tuple[str, bool]:
+    """The service's message, and whether the request came too early rather than was wrong."""
     try:
-        return str(json.loads(error.read().decode("utf-8"))["error"]["message"])
+        facts = json.loads(error.read().decode("utf-8"))["error"]
+        message = str(facts["message"])
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
-        return str(error.reason)
+        return str(error.reason), False
+    details = facts.get("errors")
+    reasons = [str(detail.get("reason")) for detail in details if isinstance(detail, dict)] if details else []
+    return message, error.code == 403 and any(reason.endswith(LIMITED) for reason in reasons)

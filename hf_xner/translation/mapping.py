@@ -17,6 +17,7 @@ from hf_xner.errors import InputError
 from hf_xner.translation.adversarial import AdversarialSettings, train_adversarial
 from hf_xner.translation.convergence import judge, random_rotation
 from hf_xner.translation.files import whole_folder
+from hf_xner.translation.held_out import check_pairs
 from hf_xner.translation.refinement import SUPERVISED, Refined, Refinement, Refiner
 from hf_xner.translation.seeds import SeedPairs
 from hf_xner.translation.vectors import WordVectors, normalised
@@ -34,7 +35,8 @@ class Mapping:
         matrix: W, (d, d) float32: x -> W x.
         mapped: The side whose vectors W is applied to.
         criterion: Unsupervised criterion: mean cosine of frequent words with their translations.
-        converged: False when nothing shows that the mapping is more than noise.
+        converged: False when nothing shows that the mapping is more than noise. Folders of old say True of every
+            mapping from pairs.
         facts: How it was learnt: method, settings, seeds, history, vectors' names and digests; JSON.
     """
 
@@ -71,18 +73,20 @@ class Mapping:
             InputError: The mapping has not converged.
         """
         if not self.converged:
-            raise InputError(
-                f"the mapping has not converged ({self.facts.get('verdict', {}).get('reason', 'no verdict')})",
-                where=self.facts.get("folder", "mapping"),
-                remedy="try other seeds, more updates, larger vectors from more similar texts, or a seed dictionary",
+            raise _unconverged(
+                self.facts.get("verdict", {}).get("reason", "no verdict"), self.facts.get("folder", "mapping")
             )
 
     def save(self, folder: str | Path) -> None:
-        """Write matrix and facts into a folder, whole or not at all."""
+        """Write matrix and facts into a folder, whole or not at all; an older mapping there is replaced.
+
+        Raises:
+            InputError: The folder holds something else.
+        """
         from safetensors.numpy import save_file
 
         facts = {"mapped": self.mapped, "criterion": self.criterion, "converged": self.converged, **self.facts}
-        with whole_folder(Path(folder)) as aside:
+        with whole_folder(Path(folder), FACTS_FILE) as aside:
             save_file({"matrix": np.ascontiguousarray(self.matrix)}, aside / MATRIX_FILE)
             (aside / FACTS_FILE).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -116,8 +120,12 @@ def learn_from_pairs(
     settings: Refinement = SUPERVISED,
     mapped: Side = "source",
     validation: SeedPairs | None = None,
+    accept_failure: bool = False,
 ) -> Mapping:
-    """Map with a seed dictionary: Procrustes on it, then refinement.
+    """Map with a seed dictionary: Procrustes on it, then refinement; and tell whether that is better than noise.
+
+    Whether it is, a mapping tells that some of the pairs were held out from; see `hf_xner.translation.held_out`. The
+    mapping that is returned is then learnt from all pairs.
 
     Args:
         source: Source vectors, raw.
@@ -126,23 +134,29 @@ def learn_from_pairs(
         settings: Settings of the refinement (UniTrans: 3 rounds).
         mapped: The side that moves.
         validation: Pairs whose P@1 chooses the best round; by default the unsupervised criterion does.
+        accept_failure: Return a mapping that has not converged, marked so, instead of raising.
 
     Returns:
         The best mapping of all rounds.
 
     Raises:
-        InputError: The widths differ, or the seed is empty.
+        InputError: The widths differ, the seed is empty, too few pairs that were held out are found again, or there
+            are too few pairs to tell.
     """
     refiner = _refiner(source, target, settings, mapped, validation)
     pairs = seed.oriented(mapped)
+    verdict = check_pairs(refiner.moving, refiner.fixed, pairs, settings)
+    if not (verdict.converged or accept_failure):
+        raise _unconverged(verdict.reason)
     best = refiner.refine(refiner.solve(pairs), len(pairs))
     facts = _facts(source, target, settings) | {
         "method": seed.origin,
         "seed_pairs": len(pairs),
         "history": best.history,
         "selected_by": "criterion" if validation is None else "precision",
+        "verdict": {**asdict(verdict), "solved_again_on_all_pairs": True},
     }
-    return Mapping(best.matrix, mapped, best.criterion, True, facts)
+    return Mapping(best.matrix, mapped, best.criterion, verdict.converged, facts)
 
 
 def learn_adversarially(
@@ -201,6 +215,14 @@ def learn_adversarially(
     if not accept_failure:
         mapping.require_converged()
     return mapping
+
+
+def _unconverged(reason: str, where: str = "mapping") -> InputError:
+    return InputError(
+        f"the mapping has not converged ({reason})",
+        where=where,
+        remedy="try other seeds, more updates, larger vectors from more similar texts, or a seed dictionary",
+    )
 
 
 def _shared(source: WordVectors, target: WordVectors, n_words: int, mapped: Side) -> np.ndarray:

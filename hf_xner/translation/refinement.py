@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from hf_xner.errors import InputError
+from hf_xner.translation.device import checked_device
 from hf_xner.translation.retrieval import Neighbours, csls
 from hf_xner.translation.vectors import normalised
 
@@ -39,6 +40,7 @@ class Refinement:
                 raise InputError(
                     f"{getattr(self, name)} is too small", where=f"--{name}", remedy="give a larger number"
                 )
+        checked_device(self.device)
 
 
 SUPERVISED = Refinement(dictionary="mutual", max_rank=10_000)

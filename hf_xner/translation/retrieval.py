@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from hf_xner.errors import InputError
+from hf_xner.translation.device import checked_device
 
 ROW_GROUP = 64  # columns a group when a row is searched
 COLUMN_GROUP = 16  # rows a group when columns are searched
@@ -90,7 +91,7 @@ def csls(
     if not len(source) or not len(target):
         raise InputError("there are no vectors to compare", remedy="give vectors of both languages")
     with torch.inference_mode():
-        search = _Search(source, target, neighbours, top, block, torch.device(device))
+        search = _Search(source, target, neighbours, top, block, checked_device(device))
         return search.run(np.arange(len(source)) if queries is None else np.asarray(queries), both_directions)
 
 

@@ -109,8 +109,11 @@ def _tei_entries(path: Path) -> Iterator[tuple[str, str]]:
 
 def _entry(entry: ElementTree.Element) -> Iterator[tuple[str, str]]:
     words = [element.text.strip() for element in entry.iter() if _name(element) == "orth" and element.text]
+    # A translation inside an example is that of the example, not of the word.
+    examples = [cited for cited in entry.iter() if _name(cited) == "cit" and cited.get("type") == "example"]
+    exempt = {cited for example in examples for cited in example.iter()}
     for cited in entry.iter():
-        if _name(cited) == "cit" and cited.get("type") in {"trans", "translation"}:
+        if _name(cited) == "cit" and cited.get("type") in {"trans", "translation"} and cited not in exempt:
             quotes = [element.text.strip() for element in cited.iter() if _name(element) == "quote" and element.text]
             yield from ((word, quote) for word in words for quote in quotes if word and quote)
 

@@ -11,10 +11,10 @@ from typing import Any, Literal
 from hf_xner.errors import InputError
 from hf_xner.translation.augment import Strategy, TranslationRules
 from hf_xner.translation.casing import SampledCase, keep_case, source_case
+from hf_xner.translation.languages import is_german, is_unspaced
 from hf_xner.translation.translators import DictionaryTranslator, MuseTranslator, WordTranslator
 from hf_xner.translation.units import TargetUnits
 
-UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 CASES = ("source", "target", "keep")
 Case = Literal["source", "target", "keep"]
 
@@ -94,12 +94,12 @@ class TranslationOptions:
             return self.case
         if self.model or self.google:
             return "keep"
-        return "target" if self.to == "de" else "source"
+        return "target" if is_german(self.to) else "source"
 
     @property
     def reads_target_text(self) -> bool:
         """Whether the result depends on unlabelled target text: frequencies, case, or how unspaced scripts are cut."""
-        return bool(self.dictionary) or self.casing == "target" or self.to in UNSPACED
+        return bool(self.dictionary) or self.casing == "target" or is_unspaced(self.to)
 
     def rule_settings(self) -> dict[str, Any]:
         """What, beside the translator and the target text, decides the translated corpus; JSON values."""
@@ -108,7 +108,7 @@ class TranslationOptions:
             "keep": sorted(self.keep),
             "case": self.casing,
             "several_words": self.several_words,
-            "units": self.to in UNSPACED,
+            "units": is_unspaced(self.to),
         }
         return settings | ({"case_seed": self.seed} if self.casing == "target" else {})
 
@@ -134,10 +134,11 @@ def build_translator(options: TranslationOptions, sentences: Iterable[Sequence[s
 
 def _cached(options: TranslationOptions) -> WordTranslator:
     from hf_xner.translation.google import ENDPOINT, GoogleTranslator
-    from hf_xner.translation.hub import HubTranslator
+    from hf_xner.translation.hub import HubTranslator, model_version
     from hf_xner.translation.translation_cache import CachedTranslator, TranslationCache
 
     target = options.target_name or options.to
+    cache = TranslationCache(options.cache)
     if options.google:
         if not options.source_name:
             raise InputError("is needed", where="--source_name", remedy="name the source language")
@@ -149,9 +150,10 @@ def _cached(options: TranslationOptions) -> WordTranslator:
             source=options.source_name,
             target=target,
             revision=options.revision,
+            version=model_version(options.model, options.revision, cache, offline=options.offline),
             device=options.device,
         )
-    return CachedTranslator(inner, TranslationCache(options.cache), offline=options.offline)
+    return CachedTranslator(inner, cache, offline=options.offline)
 
 
 def build_rules(
@@ -184,6 +186,6 @@ def build_rules(
         keep_types=tuple(options.keep),
         casing=casing,
         several_words=options.several_words,
-        units=TargetUnits(sentences) if options.to in UNSPACED else None,
+        units=TargetUnits(sentences) if is_unspaced(options.to) else None,
         split=split,
     )

@@ -29,6 +29,7 @@ class TranslationCache:
         try:
             with self._connect() as connection:
                 connection.execute("CREATE TABLE IF NOT EXISTS translations (key BLOB PRIMARY KEY, text TEXT)")
+                connection.execute("CREATE TABLE IF NOT EXISTS models (name TEXT PRIMARY KEY, version TEXT)")
         except sqlite3.DatabaseError as error:
             raise InputError(
                 f"is no cache of translations ({error})", where=str(self.path), remedy="remove it or name another file"
@@ -58,6 +59,24 @@ class TranslationCache:
                     "INSERT OR REPLACE INTO translations VALUES (?, ?)",
                     [(_key(identity, text), translation) for text, translation in translations.items()],
                 )
+        finally:
+            connection.close()
+
+    def version(self, model: str) -> str | None:
+        """The version of a model that its translations were last asked from; None for one not heard of."""
+        connection = self._connect()
+        try:
+            row = connection.execute("SELECT version FROM models WHERE name = ?", (model,)).fetchone()
+        finally:
+            connection.close()
+        return row[0] if row else None
+
+    def put_version(self, model: str, version: str) -> None:
+        """Keep a model's version: without the model at hand, it still tells which translations are its own."""
+        connection = self._connect()
+        try:
+            with connection:
+                connection.execute("INSERT OR REPLACE INTO models VALUES (?, ?)", (model, version))
         finally:
             connection.close()
 

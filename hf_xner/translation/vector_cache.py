@@ -46,7 +46,7 @@ def load_vectors(
     if not (folder / "vectors.npy").is_file():
         vectors = read_vectors(path, limit=limit, lowercase=lowercase)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(folder) as aside:
+        with whole_folder(folder, "words.txt") as aside:
             (aside / "words.txt").write_text("\n".join(vectors.words), encoding="utf-8", newline="\n")
             np.save(aside / "vectors.npy", vectors.vectors)
     words = (folder / "words.txt").read_bytes().decode("utf-8").split("\n")

@@ -52,6 +52,22 @@ class VectorTraining:
     seed: int = 0
     workers: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("width", "epochs", "min_count", "window", "shortest", "buckets", "workers"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{getattr(self, name)} is too small", where=f"--{name}", remedy="give 1 or more")
+        for name in ("negative", "subsampling", "seed"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{getattr(self, name)} is too small", where=f"--{name}", remedy="give 0 or more")
+        if not 0 < self.rate < float("inf"):
+            raise InputError(f"{self.rate} is no learning rate", where="--rate", remedy="give a positive number")
+        if self.longest < self.shortest:
+            raise InputError(
+                f"{self.longest} is below the shortest n-gram, {self.shortest}",
+                where="--longest",
+                remedy="give a larger number",
+            )
+
 
 def train_vectors(
     files: Sequence[str | Path],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,8 +218,11 @@ class _Reader:
 
     def _values(self, number: int, numbers: str) -> np.ndarray:
         try:
-            values = np.fromstring(numbers, dtype=np.float32, sep=" ")
-        except ValueError:
+            # Before 2.3 numpy warns of what it cannot read, and leaves it out.
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", DeprecationWarning)
+                values = np.fromstring(numbers, dtype=np.float32, sep=" ")
+        except (ValueError, DeprecationWarning):
             culprit = next((cell for cell in numbers.split(" ") if not _is_number(cell)), numbers)
             raise self._error(number, f"{culprit!r} is not a number", "words may not hold spaces") from None
         if self.width is None:

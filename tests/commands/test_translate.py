@@ -48,6 +48,7 @@ def test_mapping_then_translating_then_judging(place: Path, capsys: pytest.Captu
     assert xner("vectors", "map", place / "en.vec", place / "es.vec", "--output", place / "map", "--rounds", 1) == 0
     printed = capsys.readouterr().out
     assert "60 seed pairs (identical)" in printed and "66 words, such as the -> el" in printed
+    assert "100.0% of 12 seed words held out are translated rightly, 25% needed" in printed
     command = ["translate", f"{place / 'corpus'}", "--to", "es", "--mapping", place / "map"]
     assert xner(*command, "--output", place / "out") == 0
     text = (place / "out" / "train.txt").read_text(encoding="utf-8")
@@ -118,6 +119,36 @@ def test_a_failed_translation_leaves_nothing(place: Path) -> None:
     assert not (place / "out").exists()
 
 
+def test_an_output_folder_with_other_things_is_kept(place: Path) -> None:
+    translation = ["translate", f"{place / 'corpus'}", "--to", "es", "--dictionary", place / "words.txt"]
+    mapping = ["vectors", "map", place / "absent.vec", place / "absent.vec"]  # told before anything is read
+    for command in (translation, mapping):
+        with pytest.raises(InputError, match=r"corpus: holds other things .* would be lost"):
+            xner(*command, "--output", place / "corpus")
+    assert (place / "corpus" / "train.txt").read_text(encoding="utf-8") == CORPUS
+
+
+def test_the_output_can_be_the_working_directory(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "here").mkdir()
+    monkeypatch.chdir(place / "here")
+    assert xner("vectors", "map", place / "en.vec", place / "es.vec", "--output", ".", "--rounds", 1) == 0
+    assert sorted(path.name for path in Path().iterdir()) == ["dictionary.tsv", "mapping.json", "mapping.safetensors"]
+
+
+def test_noise_from_seeds_is_not_written(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = np.random.default_rng(9).standard_normal((66, 6)).astype(np.float32)
+    write_vectors(WordVectors([*WORDS.values(), *map(str, range(60))], other), place / "xx.vec")
+    command = ["vectors", "map", place / "en.vec", place / "xx.vec", "--output", place / "map", "--rounds", 2]
+    with pytest.raises(InputError, match="has not converged .* of 12 seed words held out are translated rightly, 25%"):
+        xner(*command)
+    assert not (place / "map").exists()
+    assert xner(*command, "--accept_failure") == 0
+    assert "seed words held out" in (printed := capsys.readouterr().out) and "NOT CONVERGED" in printed
+    facts = json.loads((place / "map" / "mapping.json").read_text(encoding="utf-8"))
+    assert not facts["converged"] and facts["verdict"]["precision"] < facts["verdict"]["needed"]
+    assert not (place / "map" / "dictionary.tsv").exists()
+
+
 def test_noise_is_not_written(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     random = np.random.default_rng(9)
     other = random.standard_normal((66, 6)).astype(np.float32)
@@ -133,6 +164,22 @@ def test_noise_is_not_written(place: Path, capsys: pytest.CaptureFixture[str]) -
     assert not (place / "map" / "dictionary.tsv").exists()
     with pytest.raises(InputError, match="has not converged"):
         xner("translate", place / "corpus", "--to", "es", "--mapping", place / "map", "--output", place / "out")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--workers", 0), ("--epochs", 0), ("--width", 0), ("--max_words", -1), ("--max_words", 0)]
+)
+def test_settings_that_train_nothing_are_refused(place: Path, option: str, value: int) -> None:
+    with pytest.raises(InputError, match=f"{option}: {value} is too small; give 1 or more"):
+        xner("vectors", "train", place / "words.txt", "--output", place / "de.vec", option, value)
+    assert not (place / "de.vec").exists()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(place: Path, device: str) -> None:
+    command = ["vectors", "map", place / "en.vec", place / "es.vec", "--output", place / "map", "--device", device]
+    with pytest.raises(InputError, match=f"--device: '{device}' cannot be used here"):
+        xner(*command)
 
 
 def test_training_writes_vectors(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

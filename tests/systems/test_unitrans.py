@@ -17,6 +17,7 @@ from hf_xner.data.rows import RaggedColumn, read_soft_labels
 from hf_xner.data.votes import read_votes
 from hf_xner.errors import InputError
 from hf_xner.launch import train
+from hf_xner.systems import unitrans
 from hf_xner.systems.processes import SingleProcess
 from hf_xner.systems.stages import StageStore
 from hf_xner.systems.translation_stages import translate_source
@@ -238,6 +239,27 @@ def test_vectors_are_mapped_as_a_stage_of_the_run(toy: Toy, tmp_path: Path):
     (folder,) = stage_folders(tmp_path / "store", "translate")
     words = {word for tokens in load_from_disk(str(folder / "corpus"))["tokens"] for word in tokens}
     assert set(TARGET_WORDS) <= words and not set(SOURCE_WORDS) & words
+
+
+def test_the_targets_language_decides_the_rules_whatever_its_configuration_is_called(toy: Toy, tmp_path: Path):
+    def options(target: str) -> Any:
+        given = toy.options(tmp_path / "run", tmp_path / "store", dictionary="somewhere.txt", target=target)
+        return unitrans.Arguments(**given).translation_options()
+
+    assert options("uner:de_pud").casing == options(f"{toy.target}:de").casing == "target"
+    assert options("uner:zh_gsd").rule_settings()["units"] and not options("conll2002:es").rule_settings()["units"]
+
+
+def test_noise_from_shared_words_ends_the_run(toy: Toy, tmp_path: Path):
+    random_numbers = np.random.default_rng(0)
+    words = [*SOURCE_WORDS, *(f"{a}{b}0" for a in LETTERS[:10] for b in LETTERS[:12])]
+    source, target = (
+        write_vec(tmp_path / f"{side}.vec", words, random_numbers.normal(size=(len(words), 8))) for side in "ab"
+    )
+    options = toy.options(tmp_path / "run", tmp_path / "store", variants=["data_transfer"])
+    with pytest.raises(InputError, match="the mapping has not converged"):
+        train("unitrans", **options, source_vectors=str(source), target_vectors=str(target))
+    assert not stage_folders(tmp_path / "store", "translate")
 
 
 @pytest.mark.parametrize(

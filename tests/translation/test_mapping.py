@@ -12,6 +12,7 @@ from hf_xner.errors import InputError
 from hf_xner.translation.adversarial import AdversarialSettings, _Game, _Schedule, train_adversarial
 from hf_xner.translation.convergence import judge, random_rotation
 from hf_xner.translation.dictionary import build_dictionary, evaluate_mapping, write_dictionary
+from hf_xner.translation.held_out import MOST, SHARE, split
 from hf_xner.translation.mapping import Mapping, learn_adversarially, learn_from_pairs
 from hf_xner.translation.refinement import Refined, Refinement, Refiner, procrustes
 from hf_xner.translation.seeds import SeedPairs, dictionary_pairs, identical_pairs, read_dictionary
@@ -41,6 +42,9 @@ def test_identical_strings_recover_the_rotation(like_spaces, rotation, dictionar
     np.testing.assert_allclose(mapping.matrix, rotation, atol=0.02)
     assert right_share(build_dictionary(source, target, mapping)) > 0.95
     assert mapping.facts["seed_pairs"] == 120 and len(mapping.facts["history"]) == 4
+    assert mapping.facts["history"][0]["pairs"] == 120, "held out for the check alone"
+    verdict = mapping.facts["verdict"]
+    assert mapping.converged and verdict["words"] == 24 and verdict["precision"] > 0.9
 
 
 def test_either_side_can_move(like_spaces, rotation) -> None:
@@ -110,6 +114,63 @@ def test_unlike_spaces_do_not_converge(unlike_spaces) -> None:
     assert not noise.converged
     with pytest.raises(InputError, match="has not converged"):
         build_dictionary(source, target, noise)
+
+
+def test_seeds_between_unlike_spaces_do_not_converge(unlike_spaces) -> None:
+    """Refinement fits noise: only pairs that the mapping has not seen tell it from a translation."""
+    source, target = unlike_spaces
+    names = [f"s{i}" if i % 4 else f"shared{i}" for i in range(len(source))]
+    source, target = (
+        WordVectors(
+            [f"{side}{name}" if name[0] == "s" and name[1].isdigit() else name for name in names],
+            vectors.vectors,
+            vectors.name,
+        )
+        for side, vectors in (("a", source), ("b", target))
+    )
+    seed = identical_pairs(source, target)
+    with pytest.raises(InputError, match=r"not converged \([0-3]\.\d% of 60 seed words held out .* 5% needed\)"):
+        learn_from_pairs(source, target, seed, settings=REFINE)
+    noise = learn_from_pairs(source, target, seed, settings=REFINE, accept_failure=True)
+    assert not noise.converged and noise.criterion > 0.3
+    with pytest.raises(InputError, match="has not converged .* seed words held out"):
+        build_dictionary(source, target, noise)
+
+
+def test_too_few_pairs_tell_nothing(unlike_spaces) -> None:
+    source, target = unlike_spaces
+    one = SeedPairs(np.array([[3, 5]]), "one")
+    with pytest.raises(InputError, match="1 words in the seed are too few to hold some out .* 25 needed"):
+        learn_from_pairs(source, target, one, settings=REFINE)
+    mapping = learn_from_pairs(source, target, one, settings=REFINE, accept_failure=True)
+    assert not mapping.converged and mapping.facts["verdict"]["words"] == 0
+
+
+def test_vocabularies_that_overlap_in_part_converge(like_spaces) -> None:
+    """A third of the words are unknown to the other side, the spaces are blurred, some strings are false friends."""
+    source, target = like_spaces
+    random = np.random.default_rng(3)
+    blurred = target.vectors + 0.15 * random.standard_normal(target.vectors.shape).astype(np.float32)
+    foreign = random.choice(len(target), 400, replace=False)
+    words = list(target.words)
+    for row in foreign:
+        words[row] = f"u{row}"
+    for row in foreign[:25]:
+        words[row] = source.words[int(row)] if source.words[int(row)] not in words else words[row]
+    theirs = WordVectors(words, blurred, "theirs.vec")
+    seed = identical_pairs(source, theirs)
+    assert 60 < len(seed.rows) < 120
+    mapping = learn_from_pairs(source, theirs, seed, settings=REFINE)
+    verdict = mapping.facts["verdict"]
+    assert mapping.converged and verdict["words"] == len(seed.rows) // 5 and verdict["precision"] > verdict["needed"]
+
+
+def test_the_words_of_a_pair_held_out_are_held_out_altogether() -> None:
+    pairs = np.array([[word, word + shift] for word in range(3000) for shift in (0, 1)])[::-1]
+    held, rest = split(pairs)
+    assert len(np.unique(held[:, 0])) == MOST and len(held) == 2 * MOST and len(rest) == 6000 - 2 * MOST
+    assert not set(held[:, 0]) & set(rest[:, 0]) and held.max() <= MOST * SHARE, "frequent words are held out"
+    assert len(split(pairs[:40])[0]) == 8 and not len(split(pairs[:8])[0])
 
 
 def test_shared_words_betray_noise(unlike_spaces) -> None:
@@ -227,7 +288,8 @@ def test_dictionary_files(tmp_path: Path) -> None:
     tei = tmp_path / "d.tei"
     tei.write_text(
         '<TEI xmlns="http://www.tei-c.org/ns/1.0"><body><entry><form><orth>house</orth></form><sense>'
-        '<cit type="trans"><quote>casa</quote></cit><cit type="example"><quote>x</quote></cit></sense></entry>'
+        '<cit type="trans"><quote>casa</quote></cit><cit type="example"><quote>x</quote>'
+        '<cit type="trans"><quote>y</quote></cit></cit></sense></entry>'
         "</body></TEI>",
         encoding="utf-8",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from hf_xner.translation.hub import HubTranslator
 from hf_xner.translation.mapping import Mapping, learn_from_pairs
 from hf_xner.translation.refinement import Refinement
 from hf_xner.translation.seeds import identical_pairs
+from hf_xner.translation.setup import TranslationOptions, build_translator
 from hf_xner.translation.translation_cache import CachedTranslator, TranslationCache
 from hf_xner.translation.translators import (
     DICTIONARY_FILE,
@@ -159,7 +161,7 @@ def marian(tmp_path_factory: pytest.TempPathFactory) -> Path:
         decoder_attention_heads=2,
         encoder_ffn_dim=16,
         decoder_ffn_dim=16,
-        max_position_embeddings=64,
+        max_position_embeddings=160,
         pad_token_id=0,
         eos_token_id=1,
         decoder_start_token_id=0,
@@ -181,13 +183,146 @@ def test_hub_translations_do_not_depend_on_batches(marian: Path) -> None:
     assert len(first) == 6 and first[1] == first[5] and first[2] is None
     assert any(first) and one.prefix == ">>es<< " and isinstance(one, PhraseTranslator)
     assert one.translate_words([]) == []
-    assert HubTranslator(marian, target="fr").prefix == ""
     assert one.identity != HubTranslator(marian, target="es").identity
 
 
+def test_a_target_that_a_marian_model_lacks_is_refused(marian: Path) -> None:
+    """Without its token the model would translate into any of its languages."""
+    with pytest.raises(InputError, match=r"does not know the language 'fr'; name it as the model does: >>es<<"):
+        HubTranslator(marian, target="fr").load()
+
+
 def test_a_model_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing-here: no translation model can be loaded"):
+    with pytest.raises(InputError, match="nothing-here: there is no such folder, .*; name a Marian, NLLB or M2M100"):
         HubTranslator(tmp_path / "nothing-here")
+    with pytest.raises(InputError, match=f"{tmp_path.name}: no translation model can be loaded"):
+        HubTranslator(tmp_path, target="es").translate_words(["a"])
+
+
+def test_packages_that_tokenizers_need_are_named(marian: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoTokenizer
+
+    def lacking(*_: object, **__: object) -> None:
+        raise ImportError("\n\nMarianTokenizer requires the SentencePiece library\nbut it was not found")
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lacking)
+    expected = r"\(MarianTokenizer requires the SentencePiece library\); .*pip install \"hf_xner\[translation\]\""
+    with pytest.raises(InputError, match=expected):
+        HubTranslator(marian, target="es").load()
+
+
+class M2M100:
+    """What matters of M2M100's tokenizer: codes have tokens of their own, and are ordinary sub-words too."""
+
+    src_lang = "en"
+    lang_code_to_token = {"en": "__en__", "es": "__es__"}
+    all_special_tokens: list[str] = ["</s>"]
+
+    def get_vocab(self) -> dict[str, int]:
+        return {"en": 3, "es": 4, "no": 5, "__en__": 10, "__es__": 11}
+
+    def get_added_vocab(self) -> dict[str, int]:
+        return {}
+
+    def convert_tokens_to_ids(self, token: str) -> int:
+        return self.get_vocab()[token]
+
+
+class M2M100WithIds(M2M100):
+    """The same as transformers has it now."""
+
+    def get_lang_id(self, language: str) -> int:
+        return {"__en__": 10, "__es__": 11}[self.lang_code_to_token[language]]
+
+
+class Bare(M2M100):
+    """One that says nothing of its codes."""
+
+    lang_code_to_token: dict[str, str] = {}
+
+
+class Nllb(Bare):
+    all_special_tokens = ["</s>", "eng_Latn", "spa_Latn"]
+
+    def get_vocab(self) -> dict[str, int]:
+        return {"en": 3, "es": 4, "no": 5, "eng_Latn": 20, "spa_Latn": 21}
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "source", "target", "forced"),
+    [
+        (M2M100(), "en", "es", 11),
+        (M2M100WithIds(), "en", "es", 11),
+        (Bare(), "en", "es", 11),
+        (Nllb(), "eng_Latn", "spa_Latn", 21),
+    ],
+)
+def test_languages_are_forced_by_their_own_tokens(marian: Path, tokenizer, source, target, forced) -> None:
+    translator = HubTranslator(marian, source=source, target=target)
+    translator.tokenizer = tokenizer
+    translator._set_languages()
+    assert (translator.forced, tokenizer.src_lang, translator.prefix) == (forced, source, "")
+    translator.target = "no"  # a word of the vocabulary, no language
+    with pytest.raises(InputError, match="does not know the language 'no'"):
+        translator._set_languages()
+    translator.target = None
+    with pytest.raises(InputError, match="needs both"):
+        translator._set_languages()
+
+
+def options(model: object, cache: Path, **more: object) -> TranslationOptions:
+    return TranslationOptions(to="es", model=str(model), cache=cache, **more)  # type: ignore[arg-type]
+
+
+def test_weights_are_loaded_at_the_first_text_that_the_cache_lacks(
+    marian: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
+    cache = tmp_path / "c.sqlite"
+    first = build_translator(options(marian, cache), ()).translate_words(["a", "b"])
+    with monkeypatch.context() as patch:
+        patch.setattr(AutoModelForSeq2SeqLM, "from_pretrained", lambda *_, **__: pytest.fail("weights were loaded"))
+        for offline in (False, True):
+            again = build_translator(options(marian, cache, offline=offline), ())
+            assert again.translate_words(["b", "a"]) == first[::-1]
+        with pytest.raises(InputError, match="1 of 1 texts are not in the cache"):
+            again.translate_words(["c"])
+
+
+def test_the_cache_answers_without_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Hub id is known to the cache by the commit it had, though neither the Hub nor its cache is there."""
+    asked: list[str] = []
+
+    def commit(name: str, revision: str | None, *, remedy: str) -> str:
+        asked.append(name)
+        if len(asked) > 1:
+            raise InputError("the Hub gave nothing", where=name)
+        return "c" * 40
+
+    monkeypatch.setattr("hf_xner.translation.hub.model_commit", commit)
+    cache = tmp_path / "c.sqlite"
+    online = build_translator(options("org/marian", cache), ())
+    assert online.identity == f"hub:org/marian:{'c' * 40}:None:es:4:128"
+    TranslationCache(cache).put(f"{online.identity}:word", {"a": "A"})
+    assert build_translator(options("org/marian", cache, offline=True), ()).translate_words(["a"]) == ["A"]
+    assert asked == ["org/marian"], "offline nobody is asked"
+    assert build_translator(options("org/marian", cache), ()).translate_words(["a"]) == ["A"]
+    for name, more in (("org/other", {}), ("org/marian", {"revision": "v2"})):
+        with pytest.raises(InputError, match="the Hub gave nothing"):
+            build_translator(options(name, cache, offline=True, **more), ())
+
+
+def test_folders_are_known_by_what_they_hold(marian: Path, tmp_path: Path) -> None:
+    """A model trained further in the same folder is another one; moved, it is the same."""
+    first = HubTranslator(marian, target="es").identity
+    shutil.copytree(marian, tmp_path / "copy")
+    assert HubTranslator(tmp_path / "copy", target="es").identity == first
+    for name in ("model.safetensors", "source.spm"):
+        (tmp_path / "copy" / name).write_bytes(b"other")
+        changed = HubTranslator(tmp_path / "copy", target="es").identity
+        assert changed != first
+        first = changed
 
 
 class Service(BaseHTTPRequestHandler):
@@ -195,12 +330,13 @@ class Service(BaseHTTPRequestHandler):
 
     plan: list[int] = []
     requests: list[dict] = []
+    reason = "forbidden"
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         status = self.plan.pop(0) if self.plan else 200
         type(self).requests.append({"key": self.headers["X-Goog-Api-Key"], "path": self.path, **body})
-        answer: dict = {"error": {"message": "quota used up"}}
+        answer: dict = {"error": {"message": "quota used up", "errors": [{"reason": self.reason}]}}
         if status == 200:
             answer = {"data": {"translations": [{"translatedText": f"&lt;{text}&gt;"} for text in body["q"]]}}
         elif status == 299:
@@ -253,6 +389,19 @@ def test_google_gives_up_and_goes_on(service: str, tmp_path: Path) -> None:
     Service.requests.clear()
     assert cached.translate_words(["a", "b", "c"]) == ["<a>", "<b>", "<c>"]
     assert [request["q"] for request in Service.requests] == [["b"], ["c"]]
+
+
+@pytest.mark.parametrize("reason", ["userRateLimitExceeded", "dailyLimitExceeded"])
+def test_google_says_403_to_who_asks_too_much(
+    service: str, tmp_path: Path, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Service, "reason", reason)
+    translator = GoogleTranslator("en", "es", endpoint=service, attempts=2, sleep=lambda _: None)
+    cached = CachedTranslator(translator, TranslationCache(tmp_path / "c.sqlite"), batch=1)
+    Service.plan[:] = [403, 200, 403, 403]
+    with pytest.raises(InputError, match=r"no answer in 2 attempts \(HTTP 403 quota used up\); run the same command"):
+        cached.translate_words(["a", "b"])
+    assert cached.translate_words(["a", "b"]) == ["<a>", "<b>"]
 
 
 def test_google_refusals_are_told(service: str, monkeypatch: pytest.MonkeyPatch) -> None:

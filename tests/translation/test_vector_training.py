@@ -38,6 +38,21 @@ def test_lower_case_and_own_splitter(tmp_path: Path) -> None:
     assert "Haus" not in vectors.index and "haus" in vectors.index and "two words" not in vectors.index
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        *((name, 0, "give 1 or more") for name in ("width", "epochs", "workers", "min_count", "buckets", "window")),
+        ("subsampling", -0.1, "give 0 or more"),
+        ("subsampling", float("nan"), "give 0 or more"),
+        ("rate", 0.0, "is no learning rate"),
+        ("longest", 2, "below the shortest n-gram, 3"),
+    ],
+)
+def test_settings_that_train_nothing_are_refused(name: str, value: float, message: str) -> None:
+    with pytest.raises(InputError, match=f"--{name}: .*{message}"):
+        VectorTraining(**{name: value})
+
+
 def test_too_little_text_and_no_gensim_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.txt"
     path.write_text("einmal\n", encoding="utf-8")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +79,22 @@ def test_broken_lines_are_named(tmp_path: Path, text: str, line: int, message: s
     with pytest.raises(InputError) as error:
         read_vectors(path)
     assert str(error.value).startswith(f"{path}:{line}: {message}")
+
+
+def test_broken_lines_are_named_whatever_numpy_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As numpy 2.2 does: it warns, and gives what stands before."""
+
+    def older(numbers: str, **_: object) -> np.ndarray:
+        found = [float(digits) for digits in re.findall(r"\d+", numbers)]
+        if not re.fullmatch(r"[\d ]+", numbers):
+            warnings.warn("string or file could not be read to its end", DeprecationWarning, stacklevel=2)
+        return np.array(found, dtype=np.float32)
+
+    monkeypatch.setattr(np, "fromstring", older)
+    assert len(read_vectors(write(tmp_path / "a.vec", PLAIN))) == 3
+    for line in ("b 3 4 x", "b 3 4x"):
+        with pytest.raises(InputError, match=r"a.vec:2: '4?x' is not a number"):
+            read_vectors(write(tmp_path / "a.vec", f"a 1 2\n{line}\n"))
 
 
 def test_broken_files_are_named(tmp_path: Path) -> None:
