@@ -12,7 +12,7 @@ from datasets import Dataset
 from hf_xner.inference.device import local_device
 from hf_xner.inference.loading import load_encoder_for_tagging
 from hf_xner.inference.probabilities import autocast
-from hf_xner.models.freezing import freeze_bottom
+from hf_xner.training.fit import freeze
 
 SUBWORDS_PER_TOKEN = 1.4  # of multilingual vocabularies on the CoNLL corpora
 ROWS, LENGTH = 32, 32
@@ -33,16 +33,20 @@ class Rates(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def measure_rates(encoder: str, bf16: bool) -> Rates:
+def measure_rates(encoder: str, bf16: bool, freeze_layers: int | None = None) -> Rates:
     """Time one batch of each kind after a warm-up: a few seconds for a large encoder.
 
     Args:
         encoder: Folder or Hub id.
         bf16: Multiply in bfloat16.
+        freeze_layers: Bottom layers that a training freezes; None for a quarter.
+
+    Raises:
+        InputError: The encoder has fewer layers, or no list of them.
     """
     model = load_encoder_for_tagging(encoder, ["O", "B-X", "I-X"]).train()
     model.to(local_device())
-    freeze_bottom(model)
+    freeze(model, freeze_layers)
     train, label = (_time(model, bf16, gradients) for gradients in (True, False))
     size = 4 * sum(weight.numel() for weight in model.parameters())
     return Rates(train / (ROWS * LENGTH), label / (ROWS * LENGTH), size)

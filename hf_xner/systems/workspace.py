@@ -132,7 +132,7 @@ class Workspace:
         """
         cost: dict[str, Any] = {"units": len(sentences) * epochs}
         if self.store.dry_run:
-            rates = measure_rates(self.encoder, use_bf16(self.arguments.precision))
+            rates = measure_rates(self.encoder, use_bf16(self.arguments.precision), self.arguments.freeze_layers)
             size = subwords(sentences)
             cost["seconds_estimate"] = size * epochs * getattr(rates, kind)
             tags = 9  # four types in IOB2: the usual case
