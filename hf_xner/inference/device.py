@@ -9,6 +9,10 @@ from contextlib import contextmanager
 import torch
 from accelerate import PartialState
 
+from hf_xner.inference.memory import bound_kernel_cache
+
+bound_kernel_cache()  # here, because whatever computes imports this file before it does
+
 
 def on_cpu() -> bool:
     """Whether there is no accelerator."""

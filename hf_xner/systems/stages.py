@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_xner.errors import InputError
+from hf_xner.inference.memory import give_memory_back
 from hf_xner.systems import stage_records
 from hf_xner.systems.files import (
     clear_disk_errors,
@@ -152,6 +153,7 @@ class StageStore:
                     _drop_if_empty(partial)
                 raise
             on_main(processes, lambda: self._finish(stage, seconds=time.monotonic() - start, resumed=resumed))
+        give_memory_back()
         return self.path(stage)
 
     def _begin(self, stage: Stage, held: ExitStack) -> bool | None:
