@@ -74,7 +74,9 @@ class Mapping:
         """
         if not self.converged:
             raise _unconverged(
-                self.facts.get("verdict", {}).get("reason", "no verdict"), self.facts.get("folder", "mapping")
+                self.facts.get("verdict", {}).get("reason", "no verdict"),
+                self.facts.get("folder", "mapping"),
+                adversarial=self.facts.get("method") == "adversarial",
             )
 
     def save(self, folder: str | Path) -> None:
@@ -147,7 +149,7 @@ def learn_from_pairs(
     pairs = seed.oriented(mapped)
     verdict = check_pairs(refiner.moving, refiner.fixed, pairs, settings)
     if not (verdict.converged or accept_failure):
-        raise _unconverged(verdict.reason)
+        raise _unconverged(verdict.reason, adversarial=False)
     best = refiner.refine(refiner.solve(pairs), len(pairs))
     facts = _facts(source, target, settings) | {
         "method": seed.origin,
@@ -217,12 +219,12 @@ def learn_adversarially(
     return mapping
 
 
-def _unconverged(reason: str, where: str = "mapping") -> InputError:
-    return InputError(
-        f"the mapping has not converged ({reason})",
-        where=where,
-        remedy="try other seeds, more updates, larger vectors from more similar texts, or a seed dictionary",
-    )
+def _unconverged(reason: str, where: str = "mapping", *, adversarial: bool) -> InputError:
+    vectors = "larger vectors from more similar texts"
+    remedy = f"try other seeds, more updates, {vectors}, or a seed dictionary"
+    if not adversarial:
+        remedy = f"give a larger seed dictionary, or {vectors}"
+    return InputError(f"the mapping has not converged ({reason})", where=where, remedy=remedy)
 
 
 def _shared(source: WordVectors, target: WordVectors, n_words: int, mapped: Side) -> np.ndarray:

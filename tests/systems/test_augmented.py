@@ -274,7 +274,7 @@ def test_a_mapping_that_is_noise_is_not_trained_on(pair: Pair, tmp_path: Path):
         train("augmented", **options)
 
 
-@pytest.mark.parametrize("variants", [["source_mono"], ["source_mono_random", "cross_word", "source_mono"]])
+@pytest.mark.parametrize("variants", [["source_mono"], ["source_mono_random", "source_mono"]])
 def test_vectors_of_another_language_are_told_in_every_run(pair: Pair, tmp_path: Path, variants: list[str], caplog):
     """The target's words are looked up too, whichever variants read them, and whatever the store has already."""
     poor = tmp_path / "poor.vec"
