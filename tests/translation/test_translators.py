@@ -78,10 +78,13 @@ def test_muse_translates_from_a_folder(tmp_path: Path, like_spaces, monkeypatch:
         MuseTranslator.from_folder(folder)
 
 
-def test_noise_is_not_translated_with(tmp_path: Path) -> None:
-    facts = {"verdict": {"reason": "criterion 0.100"}}
+@pytest.mark.parametrize(
+    ("method", "remedy"), [("adversarial", "try other seeds"), ("identical", "give a larger seed dictionary")]
+)
+def test_noise_is_not_translated_with(tmp_path: Path, method: str, remedy: str) -> None:
+    facts = {"method": method, "verdict": {"reason": "criterion 0.100"}}
     Mapping(np.eye(2, dtype=np.float32), "source", 0.1, False, facts).save(tmp_path / "map")
-    with pytest.raises(InputError, match=r"map: the mapping has not converged \(criterion 0.100\); try other seeds"):
+    with pytest.raises(InputError, match=rf"map: the mapping has not converged \(criterion 0.100\); {remedy}"):
         MuseTranslator.from_folder(tmp_path / "map")
     Mapping(np.eye(2, dtype=np.float32), "source", 0.1, True).save(tmp_path / "map")
     with pytest.raises(InputError, match="the mapping does not say where its source vectors are"):
