@@ -41,7 +41,8 @@ TRANSLATE_VERSION = 1
 MAPPING_VERSION = 1
 logger = logging.getLogger("hf_xner")
 CORPUS = "corpus"
-MOST_SHARED = 0.01  # of a given translation with the target corpus
+# What a given translation may share with the target corpus by chance: one in a hundred of its sentences, none long.
+MOST_SHARED, LONG = 0.01, 10
 
 
 @dataclass
@@ -255,19 +256,20 @@ def _refuse_tags_of_target(source: Dataset, given: Dataset, target: DatasetDict,
     """Refuse a translation that shares sentences with the target corpus, and so perhaps their tags.
 
     What is left of a source sentence as it was, and sentences without entities, can bring no tag. Short sentences may
-    be the same by chance, so one in a hundred may.
+    be the same by chance, so a few may.
 
     Raises:
-        InputError: More sentences are the target's.
+        InputError: More than `MOST_SHARED` of them are the target's, or one of more than `LONG` words is.
     """
     tagged = [split for split in target.values() if "ner_tags" in split.column_names]
     theirs = {tuple(tokens) for split in tagged for tokens in split["tokens"]}
     rows = zip(source["tokens"], given["tokens"], tag_strings(given), strict=True)
     shared = [words for ours, words, tags in rows if words != ours and set(tags) != {"O"} and tuple(words) in theirs]
-    if len(shared) > MOST_SHARED * len(given):
+    longest: list[str] = max(shared, key=len, default=[])
+    if len(shared) > MOST_SHARED * len(given) or len(longest) > LONG:
         raise InputError(
             f"{len(shared)} of its {len(given)} sentences stand in the target corpus, whose tags must not train: "
-            f"{' '.join(shared[0])!r}, say",
+            f"{' '.join(longest)!r}, say",
             where=f"--translated {spec}",
             remedy="give a translation of the source",
         )

@@ -50,22 +50,15 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return commands
 
 
+TWO_TARGETS = "unitrans --source conll2003:en --targets conll2002:es conll2002:nl --seeds 1 2"
+
+
 def option(command: list[str], name: str) -> str:
     return command[command.index(name) + 1]
 
 
 def test_seeds_are_trained_side_by_side_and_scored_together(started: list[list[str]], tmp_path: Path, capsys):
-    arguments = [
-        "unitrans",
-        "--source",
-        "conll2003:en",
-        "--targets",
-        "conll2002:es",
-        "conll2002:nl",
-        "--seeds",
-        "1",
-        "2",
-    ]
+    arguments = TWO_TARGETS.split()
     arguments += ["--jobs", "2", "--late", "ensemble", "--output", str(tmp_path / "out")]
     own = ["--variants", "mt", "unitrans", "ensemble", "--mapping", "maps/en-{language}"]
     assert method_table.main([*arguments, "--", *own]) == 0
@@ -153,17 +146,7 @@ def test_one_seed_has_intervals_over_sentences():
 
 
 def test_rules_are_trainings_of_their_own_in_one_table(started: list[list[str]], tmp_path: Path, capsys):
-    arguments = [
-        "unitrans",
-        "--source",
-        "conll2003:en",
-        "--targets",
-        "conll2002:es",
-        "conll2002:nl",
-        "--seeds",
-        "1",
-        "2",
-    ]
+    arguments = TWO_TARGETS.split()
     arguments += ["--select_on", "none", "target_dev", "--jobs", "2", "--output", str(tmp_path)]
     assert method_table.main(arguments) == 0
     assert len(started) == 2 * 2 * 2 + 2 * 2, "each seed by itself, then all together"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from datasets import load_from_disk
+from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, load_from_disk
 from toy import SOURCE_WORDS, TARGET_WORDS, Finished, Toy, stage_folders, write_sentences
 
 from hf_xner.data.rows import RaggedColumn, read_soft_labels
@@ -20,7 +21,7 @@ from hf_xner.launch import train
 from hf_xner.systems import unitrans
 from hf_xner.systems.processes import SingleProcess
 from hf_xner.systems.stages import StageStore
-from hf_xner.systems.translation_stages import translate_source
+from hf_xner.systems.translation_stages import _refuse_tags_of_target, translate_source
 from hf_xner.systems.unitrans import VARIANTS, Arguments
 from hf_xner.systems.workspace import Workspace
 
@@ -178,6 +179,23 @@ def test_part_of_the_target_cannot_be_given_as_a_translation(toy: Toy, tmp_path:
         train("unitrans", **{**options, **given})
     with pytest.raises(InputError, match="29 of its 29 sentences stand in the target corpus, whose tags must not"):
         train("unitrans", **{**options, **given, "source": [str(tmp_path / "parallel")], "evaluate_on": []})
+
+
+@pytest.mark.parametrize(("words", "refused"), [(3, False), (11, True)])
+def test_one_shared_sentence_may_be_chance_only_if_it_is_short(words: int, refused: bool):
+    tag = ClassLabel(names=["O", "B-LOC", "I-LOC"])
+    features = Features({"id": Value("string"), "tokens": List(Value("string")), "ner_tags": List(tag)})
+
+    def rows(first: str) -> Dataset:
+        tokens = [[first] + ["Kiel"] * (words - 1), *([f"{first}{number}", "Kiel"] for number in range(199))]
+        tags = [[0, 1] + [0] * (len(row) - 2) for row in tokens]
+        ids = [str(number) for number in range(len(tokens))]
+        return Dataset.from_dict({"id": ids, "tokens": tokens, "ner_tags": tags}, features)
+
+    source, given = rows("in"), rows("em")
+    target = DatasetDict(test=given.select([0]))
+    with pytest.raises(InputError, match="1 of its 200 sentences") if refused else nullcontext():
+        _refuse_tags_of_target(source, given, target, "some:eo")
 
 
 @pytest.mark.parametrize(
