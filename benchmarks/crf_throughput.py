@@ -2,13 +2,13 @@
 
     python benchmarks/crf_throughput.py --json runs/bench/crf_throughput.json
 
-Same model, same sentences, same steps of SGD, same process, one thread. Ways of training take turns, block by block,
+Same model, same sentences, same steps of SGD, same process, same threads. Ways of training take turns, block by block,
 forwards and backwards, so that a drift of the machine cancels; a ratio is formed within a block, and median, least and
 greatest ratio are reported, of wall-clock time and of processor time (which other processes on the machine disturb
 less). The loops over sentences compute the same gradient as programs do whose CRF knows no mask, by log-sum-exps from
 word to word that autograd goes back through: "sentence by sentence" runs the whole model on one sentence at a time,
-"CRF by sentence" only the CRF. "packed" is hf_xner with torch's packed sequences in place of the masked ones. Word
-vectors are random: speed does not depend on them.
+"CRF by sentence" only the CRF. The first has torch's fused LSTM, as programs do; the last two ways are hf_xner with
+torch's LSTMs in place of its own. Word vectors are random: speed does not depend on them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -35,10 +37,11 @@ from hf_xner.errors import InputError
 from hf_xner.evaluation.evaluate import gold_tags
 from hf_xner.inference.device import local_device
 from hf_xner.labels import convert_tags, entity_types, tag_names
-from hf_xner.models import BiLstmCrfConfig, BiLstmCrfForTokenClassification, WordFeatureExtractor
+from hf_xner.models import BiLstmCrfConfig, BiLstmCrfForTokenClassification, WordFeatureExtractor, lstm
 from hf_xner.models.lstm import BiLstm
 
-OURS, SENTENCES, CRF_ONLY, PACKED = "hf_xner", "sentence by sentence", "CRF by sentence", "packed"
+OURS, SENTENCES, CRF_ONLY = "hf_xner", "sentence by sentence", "CRF by sentence"
+FUSED, PACKED = "torch's fused LSTM", "torch's packed LSTM"
 MAX_GRAD_NORM, RATE = 5.0, 0.1
 WARM_UP_STEPS = 2
 
@@ -63,7 +66,8 @@ class Material:
 def main() -> int:
     """Run, print, write JSON; returns the exit code."""
     args = _parser().parse_args()
-    torch.set_num_threads(args.threads)
+    if args.threads:
+        torch.set_num_threads(args.threads)
     disable_progress_bar()
     facts = machine_facts()
     print(describe_machine(facts), flush=True)
@@ -76,7 +80,7 @@ def main() -> int:
     except InputError as error:
         print(f"crf_throughput: {error}", file=sys.stderr)
         return 2
-    settings = {name: getattr(args, name) for name in ("steps", "blocks", "batch_size", "threads", "tied")}
+    settings = {name: getattr(args, name) for name in ("steps", "blocks", "batch_size", "tied")}
     write_report(args.json, {"machine": facts, "settings": settings, "corpora": results})
     return 0
 
@@ -91,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--blocks", type=int, default=5, help="blocks of each way (default 5)")
     parser.add_argument("--batch_size", type=int, default=16, help="sentences of a step (default 16, as published)")
     parser.add_argument("--tied", action="store_true", help="directions share their weights (Cross-Shared)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1, as in training)")
+    parser.add_argument("--threads", type=int, help="threads of torch; default: torch's own, as in training")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     return parser
 
@@ -171,8 +175,9 @@ def batched_loss(model: Any, material: Material, rows: list[int]) -> torch.Tenso
 
 def sentence_loss(model: Any, material: Material, rows: list[int]) -> None:
     """Each sentence by itself; gradients add up, and memory holds one sentence's graph at a time."""
-    for row in rows:
-        sentence_crf_loss(model, material, [row]).backward()
+    with torchs_lstm(BiLstm._fused):
+        for row in rows:
+            sentence_crf_loss(model, material, [row]).backward()
 
 
 def sentence_crf_loss(model: Any, material: Material, rows: list[int]) -> torch.Tensor:
@@ -195,28 +200,44 @@ def one_sentences_loss(emissions: torch.Tensor, tags: torch.Tensor, transitions:
     return torch.logsumexp(ahead, dim=0) - score
 
 
+@contextmanager
+def torchs_lstm(states: Callable[[BiLstm, Sequence[torch.Tensor], torch.Tensor], torch.Tensor]) -> Iterator[None]:
+    """BiLSTMs give these states, by one of torch's kernels."""
+    with patch.object(lstm, "_by_hand", return_value=False), patch.object(BiLstm, "_fused", states):
+        yield
+
+
+def fused_loss(model: Any, material: Material, rows: list[int]) -> torch.Tensor:
+    """hf_xner's, with torch's fused LSTM."""
+    with torchs_lstm(BiLstm._fused):
+        return batched_loss(model, material, rows)
+
+
 def packed_loss(model: Any, material: Material, rows: list[int]) -> torch.Tensor:
     """hf_xner's, with packed sequences."""
-    masked = BiLstm.forward
-    BiLstm.forward = _packed_forward  # type: ignore[method-assign]
-    try:
+    with torchs_lstm(_packed_states):
         return batched_loss(model, material, rows)
-    finally:
-        BiLstm.forward = masked  # type: ignore[method-assign]
 
 
-def _packed_forward(lstm: BiLstm, inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
+def _packed_states(lstm: BiLstm, inputs: Sequence[torch.Tensor], lengths: torch.Tensor) -> torch.Tensor:
+    joined = torch.cat(list(inputs), dim=2)
+    packed = pack_padded_sequence(joined, lengths.cpu(), batch_first=True, enforce_sorted=False)
     weights: list[torch.Tensor] = []
     for part in (lstm.forward_weights, lstm.backward_weights or lstm.forward_weights):
         weights += [part.weight_input, part.weight_hidden, part.bias, torch.zeros_like(part.bias)]
-    start = inputs.new_zeros(2, len(inputs), lstm.forward_weights.n_hidden)
+    start = joined.new_zeros(2, len(joined), lstm.forward_weights.n_hidden)
     data, *_ = torch.lstm(packed.data, packed.batch_sizes, (start, start), weights, True, 1, 0.0, lstm.training, True)
     states = PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
     return pad_packed_sequence(states, batch_first=True)[0]
 
 
-LOSSES = {OURS: batched_loss, SENTENCES: sentence_loss, CRF_ONLY: sentence_crf_loss, PACKED: packed_loss}
+LOSSES = {
+    OURS: batched_loss,
+    SENTENCES: sentence_loss,
+    CRF_ONLY: sentence_crf_loss,
+    FUSED: fused_loss,
+    PACKED: packed_loss,
+}
 
 
 def choose_batches(lengths: np.ndarray, batch_size: int, steps: int, seed: int) -> list[list[int]]:

@@ -56,11 +56,12 @@ def run_forward(emissions: Tensor, transitions: Tensor, mask: Tensor) -> Chain:
     passes = (transitions.to(dtype) - best_pass).clamp(min=least).exp()
     forward, norms = torch.empty_like(factors), torch.empty_like(best)
     before: Tensor | None = None
-    for values, norm, factor, is_word in zip(forward, norms, factors, words, strict=True):
+    for values, norm, factor, is_word, ends in zip(forward, norms, factors, words, _ends(mask), strict=True):
         raw = factor if before is None else (before @ passes).mul_(factor)
         torch.sum(raw, dim=1, keepdim=True, out=norm)
-        after = raw / norm
-        values.copy_(after if before is None else torch.where(is_word, after, before))
+        torch.div(raw, norm, out=values)
+        if before is not None and ends:
+            torch.where(is_word, values, before, out=values)
         before = values
     norms.masked_fill_(~words, 1.0)
     log_z = norms.log().sum(dim=0) + best.masked_fill(~words, 0.0).sum(dim=0)
@@ -79,10 +80,19 @@ def run_backward(chain: Chain, mask: Tensor) -> tuple[Tensor, Tensor]:
     following = torch.empty_like(weights)
     following[-1] = 1.0
     turned = chain.passes.T
-    for word in range(len(words) - 1, 0, -1):
-        weights[word] *= following[word]
-        torch.where(words[word], weights[word] @ turned, following[word], out=following[word - 1])
+    steps = list(zip(following[:-1], following[1:], weights[1:], words[1:], _ends(mask)[1:], strict=True))
+    for before, after, weight, is_word, ends in reversed(steps):
+        weight.mul_(after)
+        torch.matmul(weight, turned, out=before)
+        if ends:
+            torch.where(is_word, before, after, out=before)
     return following, weights[1:]
+
+
+def _ends(mask: Tensor) -> list[bool]:
+    """For each word whether a sentence has ended before it."""
+    ended: list[bool] = (~mask.all(dim=0)).tolist()
+    return ended
 
 
 class LogPartition(torch.autograd.Function):
