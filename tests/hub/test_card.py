@@ -193,6 +193,7 @@ def test_the_card_of_transadv_tells_what_its_variant_learnt_from(tmp_path: Path,
     assert "Bilingual dictionary" in card and "with the weights" not in card
     weighed = method_of(of_variant(run, "transadv", teacher_weights=[2.0, 1.0, 1.0, 0.5], strategy="phrase"))
     assert "(with the weights 2.0, 1.0, 1.0, 0.5)" in weighed and "translated piece by piece" in weighed
+    assert "Google" not in weighed and "- **Translation:** Google's" in of_variant(run, "transadv", google=True)
     picked = of_variant(run, "advpicker", picked_share=0.75)
     assert "The 75 % of the target sentences" in method_of(picked)
     for name, variant in (("advpicker", picked), ("tladv", of_variant(run, "tladv")), ("mt", of_variant(run, "mt"))):
