@@ -119,11 +119,10 @@ def train_columns(plan: Plan, columns: Sequence[Column]) -> dict[str, dict[str, 
     """Train what is missing; the results of every run by its column's name."""
     # Neighbours have different seeds, so that they seldom wait for the same teacher.
     parts = [(column, seed) for column in columns for seed in plan.seeds]
-    if plan.jobs > 1:
-        with ThreadPoolExecutor(plan.jobs) as pool:
+    with ThreadPoolExecutor(plan.jobs) as pool:
+        if plan.jobs > 1:
             list(pool.map(lambda part: train(plan, part[0], [part[1]], early=True), parts))
-    for column in columns:
-        train(plan, column, plan.seeds, early=False)
+        list(pool.map(lambda column: train(plan, column, plan.seeds, early=False), columns))
     return {
         column.name: json.loads((column.folder(plan.output) / "results.json").read_text(encoding="utf-8"))
         for column in columns
