@@ -66,8 +66,7 @@ class Material:
 def main() -> int:
     """Run, print, write JSON; returns the exit code."""
     args = _parser().parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    torch.set_num_threads(args.threads)
     disable_progress_bar()
     facts = machine_facts()
     print(describe_machine(facts), flush=True)
@@ -95,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--blocks", type=int, default=5, help="blocks of each way (default 5)")
     parser.add_argument("--batch_size", type=int, default=16, help="sentences of a step (default 16, as published)")
     parser.add_argument("--tied", action="store_true", help="directions share their weights (Cross-Shared)")
-    parser.add_argument("--threads", type=int, help="threads of torch; default: torch's own, as in training")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1, as in training)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     return parser
 

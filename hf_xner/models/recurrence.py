@@ -1,9 +1,9 @@
 """An LSTM's recurrence without padding, with its gradient written out, for training on CPUs.
 
-Products with the inputs are one matrix product for all words and both directions, which autograd knows; what is left
-is a small product a step. Rows are sorted by length and packed by step, as torch packs sequences: row r of step t
-is the t-th element of the r-th longest row, so that a step costs only what goes on. torch's fused kernel computes
-padding, both directions apart and the gradient of inputs that need none; hf_xner trains with it elsewhere.
+Products with the inputs are one matrix product for all words and both directions (`JoinedLinear`); what is left is a
+small product a step (`Recurrence`). Rows are sorted by length and packed by step, as torch packs sequences: row r of
+step t is the t-th element of the r-th longest row, so that a step costs only what goes on. torch's fused kernel
+computes padding, both directions apart and the gradient of inputs that need none; hf_xner trains with it elsewhere.
 
 This file travels with saved models, so it imports only torch.
 """
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 class Packing(NamedTuple):
@@ -65,6 +66,7 @@ class JoinedLinear(torch.autograd.Function):
         return torch.addmm(bias, joined, weight.T)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Of weight, bias and parts."""
         weight, joined = ctx.saved_tensors
@@ -111,6 +113,7 @@ class Recurrence(torch.autograd.Function):
         return states
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         """From the last step to the first: of gates before their activation, and of the states' weights."""
         gates, cells, bounded, states, weight = ctx.saved_tensors
