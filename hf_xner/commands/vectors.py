@@ -79,6 +79,13 @@ def _add_map(actions: Any) -> None:
     adversarial.add_argument("--updates", type=int, default=31_250, help="mapping updates an epoch (default 31250)")
     adversarial.add_argument("--most_frequent", type=int, default=75_000, help="words drawn from (default 75000)")
     adversarial.add_argument("--hidden", type=int, default=2048, help="width of the discriminator (default 2048)")
+    adversarial.add_argument(
+        "--components",
+        type=int,
+        metavar="N",
+        help="map N principal components first, then whole vectors by the dictionary found: cheaper, and found by "
+        "fewer updates; default: whole vectors from the start, as published",
+    )
     adversarial.add_argument("--seeds", type=int, nargs="+", default=[0], help="one run a seed (default 0)")
     parser.set_defaults(run=run_map)
 
@@ -182,6 +189,7 @@ def _adversarial(args: argparse.Namespace, source: WordVectors, target: WordVect
         most_frequent=args.most_frequent,
         hidden=args.hidden,
         device=args.device,
+        components=args.components,
     )
     return learn_adversarially(
         source,

@@ -44,6 +44,8 @@ class AdversarialSettings:
         beta: W <- (1 + beta) W - beta W W^T W after each mapping update.
         feedback: Coefficient of the mapping's loss.
         device: Where it is trained.
+        components: Principal components of either space that are mapped at first, which is cheaper and needs fewer
+            updates; None for whole vectors.
     """
 
     epochs: int = 5
@@ -65,6 +67,7 @@ class AdversarialSettings:
     beta: float = 0.001
     feedback: float = 1.0
     device: str = "cpu"
+    components: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "updates", "batch", "hidden", "most_frequent"):

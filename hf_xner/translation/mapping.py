@@ -18,6 +18,7 @@ from hf_xner.translation.adversarial import AdversarialSettings, train_adversari
 from hf_xner.translation.convergence import judge, random_rotation
 from hf_xner.translation.files import whole_folder
 from hf_xner.translation.held_out import check_pairs
+from hf_xner.translation.principal import train_on_components
 from hf_xner.translation.refinement import SUPERVISED, Refined, Refinement, Refiner
 from hf_xner.translation.seeds import SeedPairs
 from hf_xner.translation.vectors import WordVectors, normalised
@@ -199,9 +200,10 @@ def learn_adversarially(
     refiner = _refiner(source, target, settings, mapped, None)
     runs: list[dict[str, Any]] = []
     refined: list[Refined] = []
+    train = train_adversarial if adversarial.components is None else train_on_components
     for seed in seeds:
         report = None if on_epoch is None else (lambda facts, seed=seed: on_epoch({"seed": seed, **facts}))
-        run = train_adversarial(refiner, adversarial, seed, report)
+        run = train(refiner, adversarial, seed, report)
         refined.append(refiner.refine(run.matrix))
         runs.append({"seed": seed, "epochs": run.epochs, "refinement": refined[-1].history})
     floor = refiner.refine(random_rotation(source.width, seed=min(seeds)))

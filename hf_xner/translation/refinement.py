@@ -143,6 +143,10 @@ class Refiner:
         )
         return self._criterion(unit, found)
 
+    def dictionary(self, matrix: np.ndarray) -> np.ndarray:
+        """Pairs of rows, (n, 2), that are translations by `matrix`; may be empty."""
+        return self._dictionary(self._neighbours(normalised(self.moving @ matrix.T)))
+
     def _neighbours(self, unit: np.ndarray) -> Neighbours:
         return csls(
             unit,
