@@ -26,7 +26,7 @@ class BuiltinEncoder:
         return Path(__file__).parent / self.folder
 
 
-# See the README's figures. At 1e-3 students that learn probabilities can collapse to O in their first steps.
+# See benchmarks/results.md. At 1e-3 students that learn probabilities can collapse to O in their first steps.
 ENCODERS = {"xner-mini": BuiltinEncoder("xner_mini", teacher_learning_rate=5e-4, student_learning_rate=5e-4)}
 
 
