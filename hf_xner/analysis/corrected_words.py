@@ -75,7 +75,8 @@ def read(model: Any, tokenizer: Any, sentences: Iterable[Sequence[str]]) -> Iter
         sentences: Sentences of words.
     """
     from hf_xner.inference.decoding import TagDecoder
-    from hf_xner.inference.probabilities import reads_words, word_probabilities
+    from hf_xner.inference.loading import reads_words
+    from hf_xner.inference.probabilities import word_probabilities
     from hf_xner.inference.word_models import read_words
 
     decoder = TagDecoder.from_config(model.config, method="argmax")

@@ -57,8 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from hf_xner.data import load_corpus
     from hf_xner.data.checks import require_split
-    from hf_xner.inference.loading import load_tagger
-    from hf_xner.inference.probabilities import reads_words
+    from hf_xner.inference.loading import load_tagger, reads_words
 
     logging.disable_progress_bar()
     if arguments.words < 6:

@@ -79,7 +79,7 @@ def _tags(name: str, model: Any, tokenizer: Any, data: Any, encoder: str | None)
     """What a tagger finds, IOB2; one that reads words does so with the encoder asked for, by default theta_s."""
     from hf_xner.evaluation.evaluate import evaluate_model
     from hf_xner.inference.decoding import TagDecoder
-    from hf_xner.inference.probabilities import reads_words
+    from hf_xner.inference.loading import reads_words
     from hf_xner.inference.word_models import read_words
 
     if not reads_words(tokenizer):

@@ -13,7 +13,8 @@ from hf_xner.data.encoding import WordEncoder, longest_input
 from hf_xner.errors import InputError
 from hf_xner.evaluation.metrics import EntityScores, entity_scores
 from hf_xner.inference.decoding import TagDecoder
-from hf_xner.inference.probabilities import reads_words, word_probabilities
+from hf_xner.inference.loading import reads_words
+from hf_xner.inference.probabilities import word_probabilities
 from hf_xner.inference.word_models import read_words
 
 KINDS = ("plain", "tagger")

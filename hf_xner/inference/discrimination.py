@@ -13,7 +13,8 @@ from datasets import Dataset
 from hf_xner.data.encoding import WordEncoder, longest_input
 from hf_xner.data.feeds import FEEDS, Feed
 from hf_xner.data.phase_rows import DISCRIMINATOR, PhaseCollator
-from hf_xner.inference.probabilities import CHUNK, autocast, batches_by_size
+from hf_xner.inference.batches import CHUNK, batches_by_size
+from hf_xner.inference.probabilities import autocast
 from hf_xner.losses.adversarial import balanced_accuracy, class_hits
 from hf_xner.translation.switching import has_several_orders
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from hf_xner.errors import InputError
-from hf_xner.inference.loading import GRAPH_FOLDER, GRAPHS, load_tagger
+from hf_xner.inference.loading import GRAPH_FOLDER, GRAPHS, load_tagger, reads_words
 from hf_xner.inference.onnx_export import check_graph, export_graph, require_packages
 from hf_xner.inference.onnx_model import OnnxTokenClassifier
-from hf_xner.inference.probabilities import reads_words
 from hf_xner.inference.quantisation import RECIPES, Recipe, quantise
 
 RECORD = "export.json"

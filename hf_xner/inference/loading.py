@@ -186,6 +186,11 @@ def _load_word_model(name: str, precision: str, device: str | torch.device | Non
     return model.eval().to(local_device() if device is None else _checked_device(device)), extractor
 
 
+def reads_words(tokenizer: Any) -> bool:
+    """Whether a model's tokenizer is in truth the feature extractor of a model that reads words (a BiLSTM-CRF)."""
+    return bool(getattr(tokenizer, "reads_words", False))
+
+
 def use_vector_file(extractor: Any, path: str | Path, name: str) -> None:
     """Look words that a BiLSTM-CRF's own table lacks up in a vector file too, memory-mapped.
 
@@ -197,7 +202,6 @@ def use_vector_file(extractor: Any, path: str | Path, name: str) -> None:
     Raises:
         InputError: The model has no word vectors, or vectors of another width.
     """
-    from hf_xner.inference.probabilities import reads_words
     from hf_xner.translation.vector_cache import load_vectors
 
     if not reads_words(extractor):

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import accumulate, islice, takewhile
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
 from hf_xner.data.encoding import Window, WordEncoder, longest_input
+from hf_xner.inference.batches import CHUNK, batches_by_size
 from hf_xner.inference.device import device_of
+from hf_xner.inference.loading import reads_words
+from hf_xner.inference.word_models import read_words
 
-CHUNK = 1024  # sentences whose windows are sorted by length together: bounds memory, keeps padding small
 Read = Callable[[Any], torch.Tensor]
-
-
-def reads_words(tokenizer: Any) -> bool:
-    """Whether a model's tokenizer is in truth the feature extractor of a model that reads words (a BiLSTM-CRF)."""
-    return bool(getattr(tokenizer, "reads_words", False))
 
 
 def main_logits(outputs: Any) -> torch.Tensor:
@@ -59,8 +56,6 @@ def word_probabilities(
         Arrays of shape (n_words, ..., C), float32, rows summing to 1.
     """
     if reads_words(tokenizer):
-        from hf_xner.inference.word_models import read_words
-
         yield from (reading.probabilities for reading in read_words(model, tokenizer, sentences))
         return
     encoder = WordEncoder(
@@ -178,23 +173,3 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 def autocast(device: torch.device, bf16: bool) -> AbstractContextManager:
     """bfloat16 autocast on `device`, or nothing."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if bf16 else nullcontext()
-
-
-def batches_by_size(lengths: Sequence[int], budget: int, slack: int | None = None) -> Iterator[range]:
-    """Split positions of a list sorted by falling length into runs whose padded size stays within `budget`.
-
-    A single row longer than the budget makes a batch of its own.
-
-    Args:
-        lengths: Lengths of the rows, falling.
-        budget: Positions of a batch, padding included.
-        slack: Padded positions that a batch may have: as many as another batch costs by itself. No limit by default.
-    """
-    begin = 0
-    while begin < len(lengths):
-        end = min(begin + max(1, budget // max(1, lengths[begin])), len(lengths))
-        if slack is not None:
-            padding = accumulate(lengths[begin] - length for length in lengths[begin:end])
-            end = begin + sum(1 for _ in takewhile(lambda padded: padded <= slack, padding))
-        yield range(begin, end)
-        begin = end

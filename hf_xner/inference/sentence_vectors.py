@@ -12,9 +12,10 @@ import torch
 
 from hf_xner.data.encoding import WordEncoder, longest_input
 from hf_xner.errors import InputError
+from hf_xner.inference.batches import CHUNK, batches_by_size
 from hf_xner.inference.device import local_device
 from hf_xner.inference.loading import load_tokenizer, unusable, without_load_report
-from hf_xner.inference.probabilities import CHUNK, batches_by_size, run_rows
+from hf_xner.inference.probabilities import run_rows
 from hf_xner.models.backbone import pooler_options
 
 POOLINGS = ("cls", "pooler", "mean")

@@ -13,7 +13,8 @@ from hf_xner.data.encoding import Window, WordEncoder, longest_input
 from hf_xner.errors import InputError
 from hf_xner.inference.decoding import CRF, TagDecoder
 from hf_xner.inference.device import device_of
-from hf_xner.inference.probabilities import read_windows, reads_words, word_probabilities
+from hf_xner.inference.loading import reads_words
+from hf_xner.inference.probabilities import read_windows, word_probabilities
 from hf_xner.inference.results import SentenceTags
 from hf_xner.inference.word_models import WholeSentences, read_words
 from hf_xner.labels import OUTSIDE, spans_from_tags

@@ -16,7 +16,8 @@ import torch
 
 from hf_xner.data.encoding import NO_SUBWORD, UNBOUNDED, Window
 from hf_xner.data.word_rows import WordRows
-from hf_xner.inference.probabilities import CHUNK, batches_by_size, reads_words
+from hf_xner.inference.batches import CHUNK, batches_by_size
+from hf_xner.inference.loading import reads_words
 
 T = TypeVar("T")
 BATCH_WORDS = 4096

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from hf_xner.data.encoding import WordEncoder, longest_input
-from hf_xner.inference.probabilities import batches_by_size, run_rows
+from hf_xner.inference.batches import batches_by_size
+from hf_xner.inference.probabilities import run_rows
 
 
 def word_vectors(

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_xner.data.encoding import WordEncoder
-from hf_xner.inference.probabilities import batches_by_size, evaluating, read_windows
+from hf_xner.inference.batches import batches_by_size
+from hf_xner.inference.probabilities import evaluating, read_windows
 
 LENGTHS = st.lists(st.integers(1, 60), max_size=60).map(lambda lengths: sorted(lengths, reverse=True))
 
