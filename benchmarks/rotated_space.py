@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "adversarial": asdict(adversarial),
         "refinement": asdict(settings),
     }
-    write_report(args.output, report | {"epochs": epochs, "precision": found, "verdict": mapping.facts["verdict"]})
+    write_report(args.json, report | {"epochs": epochs, "precision": found, "verdict": mapping.facts["verdict"]})
     return 0
 
 
@@ -102,7 +102,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0, help="of the rotation and the noise")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--output", type=Path, help="JSON file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     return parser.parse_args(argv)
 
 

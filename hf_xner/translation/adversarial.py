@@ -81,7 +81,7 @@ class AdversarialResult:
 
     Attributes:
         matrix: (d, d) float32; nearly orthogonal.
-        criterion: Its unsupervised criterion.
+        criterion: The unsupervised criterion that it was chosen by.
         epochs: What each epoch ended with: criterion, discriminator loss and accuracy, rate, seconds.
     """
 

@@ -15,11 +15,13 @@ from hf_xner.errors import InputError
 from hf_xner.translation.adversarial import AdversarialResult, AdversarialSettings, train_adversarial
 from hf_xner.translation.refinement import Refiner
 
-LENGTH = 4.0  # mean length of the reduced vectors: as long as fastText's are at 300 components
+LENGTH = (
+    4.0  # mean length of the reduced vectors: about that of 300-wide skip-gram vectors, with which MUSE's rates work
+)
 
 
 def principal_components(vectors: np.ndarray, components: int, most_frequent: int) -> np.ndarray:
-    """The principal components of a space, and the mean and axes that they are of, from its most frequent words.
+    """The principal components of a space, whose mean and axes are those of its most frequent words.
 
     Args:
         vectors: (V, d) raw vectors, the most frequent word's first.
@@ -60,10 +62,11 @@ def train_on_components(
         refiner: The two spaces (raw vectors) and the criterion.
         settings: Settings; `components` of them are taken.
         seed: Random seed.
-        on_epoch: Called after each epoch with its facts; the criterion among them is that of the components.
+        on_epoch: Called after each epoch with its facts.
 
     Returns:
-        The mapping of the whole vectors, its criterion, and the epochs.
+        The mapping of the whole vectors (the identity where the components' makes no dictionary), with criterion and
+        epochs of the components'.
     """
     assert settings.components is not None
     moving, fixed = (
@@ -72,5 +75,6 @@ def train_on_components(
     )
     reduced = Refiner(moving, fixed, refiner.settings)
     found = train_adversarial(reduced, settings, seed, on_epoch)
-    matrix = refiner.solve(reduced.dictionary(found.matrix))
-    return replace(found, matrix=matrix, criterion=refiner.criterion(matrix))
+    pairs = reduced.dictionary(found.matrix)
+    whole = refiner.solve(pairs) if len(pairs) else np.eye(refiner.moving.shape[1], dtype=np.float32)
+    return replace(found, matrix=whole)

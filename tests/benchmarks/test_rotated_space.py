@@ -46,7 +46,7 @@ def test_precision_counts_words_that_come_back(vectors: WordVectors) -> None:
 def test_nothing_is_found_under_noise(vectors: WordVectors, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_vectors(vectors, tmp_path / "a.vec")
     short = ["--updates", "3", "--epochs", "1", "--hidden", "8", "--components", "4", "--rounds", "0", "--noise", "9"]
-    assert rotated_space.main([str(tmp_path / "a.vec"), *short, "--output", str(tmp_path / "a.json")]) == 0
+    assert rotated_space.main([str(tmp_path / "a.vec"), *short, "--json", str(tmp_path / "a.json")]) == 0
     assert "NOT CONVERGED" in capsys.readouterr().out
     report = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert report["adversarial"]["components"] == 4 and len(report["epochs"]) == 1

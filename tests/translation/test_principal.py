@@ -12,8 +12,8 @@ from hf_xner.translation.adversarial import AdversarialSettings
 from hf_xner.translation.convergence import random_rotation
 from hf_xner.translation.dictionary import build_dictionary
 from hf_xner.translation.mapping import learn_adversarially
-from hf_xner.translation.principal import LENGTH, principal_components
-from hf_xner.translation.refinement import Refinement
+from hf_xner.translation.principal import LENGTH, principal_components, train_on_components
+from hf_xner.translation.refinement import Refinement, Refiner
 from hf_xner.translation.vectors import WordVectors
 
 REFINE = Refinement(rounds=3, max_rank=1000, criterion_words=800)
@@ -58,3 +58,12 @@ def test_whole_vectors_are_mapped_from_their_components(turned_spaces) -> None:
 def test_components_that_there_are_not(turned_spaces, components: int) -> None:
     with pytest.raises(InputError, match=rf"--components: {components} principal components of 600 vectors of 8"):
         learn_adversarially(*turned_spaces, adversarial=replace(SETTINGS, components=components), settings=REFINE)
+
+
+def test_components_that_make_no_dictionary_leave_the_identity(turned_spaces, monkeypatch) -> None:
+    source, target = turned_spaces
+    monkeypatch.setattr(Refiner, "dictionary", lambda self, matrix: np.zeros((0, 2), dtype=np.int64))
+    short = AdversarialSettings(epochs=1, updates=1, hidden=8, components=4)
+    found = train_on_components(Refiner(source.vectors, target.vectors, REFINE), short, seed=0)
+    np.testing.assert_array_equal(found.matrix, np.eye(8))
+    assert len(found.epochs) == 1 and found.criterion == found.epochs[0]["criterion"]
