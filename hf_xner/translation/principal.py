@@ -15,9 +15,7 @@ from hf_xner.errors import InputError
 from hf_xner.translation.adversarial import AdversarialResult, AdversarialSettings, train_adversarial
 from hf_xner.translation.refinement import Refiner
 
-LENGTH = (
-    4.0  # mean length of the reduced vectors: about that of 300-wide skip-gram vectors, with which MUSE's rates work
-)
+LENGTH = 4.0  # mean length of reduced vectors: about that of 300-wide skip-gram vectors, for which MUSE's rates are
 
 
 def principal_components(vectors: np.ndarray, components: int, most_frequent: int) -> np.ndarray:
