@@ -35,9 +35,10 @@ from hf_xner.models.builtin import resolve_encoder
 from hf_xner.systems.arguments import use_bf16
 from hf_xner.training.adversarial_settings import AdversarialSettings
 from hf_xner.training.fit import prepare
+from hf_xner.training.fit_adversarial import load_adversarial
 from hf_xner.training.settings import FitSettings
 from hf_xner.training.trainer import tagging_loss
-from hf_xner.training.transadv import AdversarialTrainer, load_adversarial
+from hf_xner.training.transadv import AdversarialTrainer
 
 TRANSADV, PASSES = "transadv", "encoder passes"
 BOUND = 1.15  # seconds of an iteration for one of its encoder passes, at most

@@ -69,7 +69,7 @@ def _measured(opened: OpenedRun, seed: int, arguments: argparse.Namespace) -> li
     from hf_xner.inference.loading import load_tagger
     from hf_xner.models.register import register_models
     from hf_xner.systems.files import read_json
-    from hf_xner.training.transadv import ADVERSARIAL
+    from hf_xner.training.fit_adversarial import ADVERSARIAL
 
     register_models()
     rows = []

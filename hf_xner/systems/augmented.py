@@ -38,7 +38,8 @@ from hf_xner.systems.augmented_stages import augment_tagger, label_in_iob2, trai
 from hf_xner.systems.augmented_vectors import Features, VectorSources
 from hf_xner.systems.tagger_stages import TrainedTagger, distil_tagger, settings_for
 from hf_xner.systems.workspace import Workspace
-from hf_xner.training.augmented import check_lengths, threshold_bounds
+from hf_xner.training.pseudo_labels import threshold_bounds
+from hf_xner.training.word_sentences import check_lengths
 from hf_xner.translation.mapping import Side
 
 __all__ = ["BASELINE", "PREFERENCE", "Arguments", "build", "known_types"]

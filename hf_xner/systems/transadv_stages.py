@@ -18,8 +18,8 @@ from hf_xner.systems.tagger_stages import TrainedTagger, dev_digest, tag_names_o
 from hf_xner.systems.workspace import Labelled, Unlabelled, Workspace
 from hf_xner.training.adversarial_settings import AdversarialSettings
 from hf_xner.training.fit import MODEL
+from hf_xner.training.fit_adversarial import ADVERSARIAL, fit_adversarial
 from hf_xner.training.settings import FitSettings
-from hf_xner.training.transadv import ADVERSARIAL, fit_adversarial
 from hf_xner.translation.switching import code_switch, shuffle_spans
 
 SWITCH_VERSION = 1

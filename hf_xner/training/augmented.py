@@ -12,18 +12,15 @@ sentences, of source sentences in the paper, holds for the target's too.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from datasets import Dataset
 from transformers import set_seed
 
-from hf_xner.data.sampling import LengthBucketSampler
 from hf_xner.data.word_rows import WordRows, pad_tags
 from hf_xner.errors import InputError
 from hf_xner.evaluation.evaluate import gold_tags
@@ -36,13 +33,12 @@ from hf_xner.models.bilstm_crf import BiLstmCrfConfig, BiLstmCrfForTokenClassifi
 from hf_xner.models.word_features import WordFeatureExtractor
 from hf_xner.training.augmented_settings import JointSettings, TaggerSettings
 from hf_xner.training.fit import HISTORY_PLOT, MODEL
-from hf_xner.training.history import HISTORY, add_record, plot_history, read_history
+from hf_xner.training.history import HISTORY, plot_history
+from hf_xner.training.pseudo_labels import PSEUDO_LABELS, PseudoLabels
 from hf_xner.training.sgd import CHECKPOINT, SgdTraining, StepLoss
+from hf_xner.training.word_sentences import LabelledSentences, SentenceStream, read_text
 
 logger = logging.getLogger("hf_xner")
-
-PSEUDO_LABELS = "pseudo_labels-"
-DRAWS = 1000  # attempts to draw a threshold that leaves sentences
 
 
 @dataclass(frozen=True)
@@ -87,8 +83,8 @@ def train_on_labels(
     tags = tag_names(entity_types(names), settings.scheme)
     model = _new_model(extractor, tags, settings)
     _to_device(model)
-    training = _LabelledSentences(extractor, sentences, tags, settings.scheme, settings.longest_sentence, language)
-    source = _Stream(training.rows, training.tags, settings.batch_size, settings.seed)
+    training = LabelledSentences(extractor, sentences, tags, settings.scheme, settings.longest_sentence, language)
+    source = SentenceStream(training.rows, training.tags, settings.batch_size, settings.seed)
 
     def make_round(epoch: int) -> _LabelledRound:
         return _LabelledRound(source, epoch, settings.loss_over)
@@ -129,9 +125,9 @@ def train_jointly(
     model = base.add_target_encoder(extractor.n_characters)
     _to_device(model)
     scheme = model.config.xner["scheme"]
-    labelled = _LabelledSentences(extractor, sentences, model.tag_names, scheme, settings.longest_sentence, "source")
-    source = _Stream(labelled.rows, labelled.tags, settings.batch_size, settings.seed)
-    target = _read_text(extractor, text, settings.longest_sentence)
+    labelled = LabelledSentences(extractor, sentences, model.tag_names, scheme, settings.longest_sentence, "source")
+    source = SentenceStream(labelled.rows, labelled.tags, settings.batch_size, settings.seed)
+    target = read_text(extractor, text, settings.longest_sentence)
     pseudo = PseudoLabels(folder, target, settings)
 
     def make_round(draw: int) -> _JointRound:
@@ -185,107 +181,11 @@ def _new_model(
     return BiLstmCrfForTokenClassification(config)
 
 
-class _LabelledSentences:
-    """Sentences that train, with tags in the scheme that is learnt."""
-
-    def __init__(
-        self,
-        extractor: WordFeatureExtractor,
-        sentences: Dataset,
-        tags: Sequence[str],
-        scheme: str,
-        longest: int,
-        language: str,
-    ) -> None:
-        words, gold = sentences["tokens"][:], gold_tags(sentences)
-        kept = _short_enough(words, longest, language)
-        ids = {tag: index for index, tag in enumerate(tags)}
-        self.tags = [_tag_ids(convert_tags(gold[row], "iob2", scheme), ids) for row in kept]
-        self.rows = WordRows(extractor, [words[row] for row in kept], language=language)
-
-
-def _tag_ids(tags: Sequence[str], ids: dict[str, int]) -> np.ndarray:
-    unknown = sorted(set(tags) - ids.keys())
-    if unknown:
-        raise InputError(
-            f"the corpus has the tag {unknown[0]}, which the tagger does not know",
-            remedy=f"rename types with --label_map; it knows {', '.join(entity_types(ids))}",
-        )
-    return np.array([ids[tag] for tag in tags], dtype=np.int64)
-
-
-def _read_text(extractor: WordFeatureExtractor, text: Dataset, longest: int) -> WordRows:
-    words = text["tokens"][:]
-    return WordRows(extractor, [words[row] for row in _short_enough(words, longest, "target")], language="target")
-
-
-def check_lengths(sentences: Dataset, longest: int, language: str) -> np.ndarray:
-    """Words of each of the sentences that train.
-
-    Args:
-        sentences: `tokens`.
-        longest: Longer sentences do not train.
-        language: "source" or "target", for the message.
-
-    Raises:
-        InputError: There is none.
-    """
-    words = sentences["tokens"][:]
-    return np.array([len(words[row]) for row in _kept(words, longest, language)], dtype=np.int64)
-
-
-def _kept(sentences: Sequence[Sequence[str]], longest: int, language: str) -> list[int]:
-    """Numbers of the sentences that have words, but not too many."""
-    kept = [row for row, words in enumerate(sentences) if 0 < len(words) <= longest]
-    if not kept:
-        raise InputError(
-            f"none of the {len(sentences)} {language} sentences has between 1 and {longest} words",
-            where="--longest_sentence",
-            remedy="raise it, or split the sentences",
-        )
-    return kept
-
-
-def _short_enough(sentences: Sequence[Sequence[str]], longest: int, language: str) -> list[int]:
-    """As `_kept`; says how many are too long."""
-    kept = _kept(sentences, longest, language)
-    too_long = sum(len(words) > longest for words in sentences)
-    if too_long:
-        logger.info("%d %s sentences of more than %d words do not train", too_long, language, longest)
-    return kept
-
-
-class _Stream:
-    """Batches of sentences of like length with their tags, epoch after epoch; a function of the seed alone."""
-
-    def __init__(self, rows: WordRows, tags: Sequence[np.ndarray], batch_size: int, seed: int) -> None:
-        self.rows = rows
-        self.tags = tags
-        self._size = batch_size
-        self._sampler = LengthBucketSampler(rows.lengths, batch_size, seed)
-        self._epoch: int | None = None
-        self._batches: list[list[int]] = []
-
-    @property
-    def steps(self) -> int:
-        """Batches of an epoch."""
-        return -(-len(self.rows) // self._size)
-
-    def batch(self, epoch: int, step: int) -> list[int]:
-        """Rows of one batch."""
-        if epoch != self._epoch:
-            self._sampler.set_epoch(epoch)
-            order = list(self._sampler)
-            self._batches = [order[begin : begin + self._size] for begin in range(0, len(order), self._size)]
-            self._epoch = epoch
-        return self._batches[step]
-
-
 @dataclass(frozen=True)
 class _LabelledRound:
     """One epoch of stage B3."""
 
-    source: _Stream
+    source: SentenceStream
     epoch: int
     loss_over: str
 
@@ -311,8 +211,8 @@ def _divisor(round_: Any, rows: Sequence[int]) -> float:
 class _JointRound:
     """One draw of stage B5: a pass over the target sentences drawn, each batch with one of the source."""
 
-    source: _Stream
-    target: _Stream
+    source: SentenceStream
+    target: SentenceStream
     draw: int
     steps_before: int
     settings: JointSettings
@@ -336,7 +236,11 @@ class _JointRound:
         return StepLoss(parts, int(words), _divisor(self, source_rows))
 
     def _loss(
-        self, model: BiLstmCrfForTokenClassification, stream: _Stream, rows: Sequence[int], encoders: tuple[str, ...]
+        self,
+        model: BiLstmCrfForTokenClassification,
+        stream: SentenceStream,
+        rows: Sequence[int],
+        encoders: tuple[str, ...],
     ) -> dict[str, torch.Tensor]:
         batch = stream.rows.batch(rows, device=model.device)
         tags = pad_tags(stream.tags, rows, device=model.device)
@@ -345,92 +249,6 @@ class _JointRound:
             encoder: model.crf.negative_log_likelihood(scores, tags, batch.mask).sum()
             for encoder, scores in emissions.items()
         }
-
-
-def threshold_bounds(lengths: np.ndarray, settings: JointSettings) -> tuple[int, int]:
-    """Least and greatest length threshold.
-
-    Args:
-        lengths: Words of each target sentence that may train.
-        settings: They may say one or both.
-
-    Raises:
-        InputError: No sentence lies within the bounds.
-    """
-    low = int(lengths.min()) if settings.shortest_threshold is None else settings.shortest_threshold
-    high = int(lengths.max()) if settings.longest_threshold is None else settings.longest_threshold
-    if low > high or not (lengths <= high).any():
-        raise InputError(
-            f"no threshold between {low} and {high} words leaves a target sentence; the shortest has "
-            f"{lengths.min()} words",
-            where="--shortest_threshold, --longest_threshold",
-            remedy="raise the longest threshold, or leave both out",
-        )
-    return low, high
-
-
-class PseudoLabels:
-    """Stage B4: for each round a length threshold and theta_s' tags of the target sentences up to it.
-
-    Args:
-        folder: Keeps the tags of the current round, so that a killed round goes on with the same ones, and how many
-            steps the rounds had.
-        rows: The target sentences.
-        settings: Bounds of the threshold, and the seed.
-
-    Raises:
-        InputError: No sentence lies within the bounds.
-    """
-
-    def __init__(self, folder: Path, rows: WordRows, settings: JointSettings) -> None:
-        self.folder = folder
-        self.rows = rows
-        self.settings = settings
-        self.low, self.high = threshold_bounds(rows.lengths, settings)
-
-    def draw(self, round_: int) -> tuple[int, list[int]]:
-        """The threshold of a round, uniform between the bounds, and the sentences up to it; a function of the seed.
-
-        A threshold that leaves less than a batch, where others would leave more, is drawn again.
-        """
-        random = np.random.default_rng((self.settings.seed, round_))
-        wanted = min(self.settings.batch_size, int((self.rows.lengths <= self.high).sum()))
-        for _ in range(DRAWS):
-            threshold = int(random.integers(self.low, self.high + 1))
-            chosen = np.flatnonzero(self.rows.lengths <= threshold)
-            if len(chosen) >= wanted:
-                return threshold, chosen.tolist()
-        return self.high, np.flatnonzero(self.rows.lengths <= self.high).tolist()
-
-    def stream(self, round_: int, model: BiLstmCrfForTokenClassification) -> _Stream:
-        """The sentences of a round with their pseudo labels, from its file if there is one."""
-        threshold, chosen = self.draw(round_)
-        path = self.folder / f"{PSEUDO_LABELS}{round_:03d}.npy"
-        if not path.exists():
-            tags = tag_rows(model, self.rows, chosen, encoder="source")
-            aside = path.with_name(f".{path.name}.tmp")
-            with aside.open("wb") as file:
-                np.save(file, np.concatenate(tags).astype(np.int16))
-            os.replace(aside, path)
-            for old in self.folder.glob(f"{PSEUDO_LABELS}*.npy"):
-                if old != path:
-                    old.unlink()
-        self._tell(round_, threshold, len(chosen))
-        borders = np.cumsum(self.rows.lengths[chosen])[:-1]
-        tags = np.split(np.load(path).astype(np.int64), borders)
-        return _Stream(self.rows.subset(chosen), tags, self.settings.batch_size, self.settings.seed)
-
-    def _tell(self, round_: int, threshold: int, count: int) -> None:
-        """Note the draw in the history, once."""
-        history = self.folder / HISTORY
-        if all(record.get("draw") != round_ for record in read_history(history)):
-            facts = {"draw": round_, "threshold": threshold, "sentences": count}
-            add_record(history, {"step": self.steps_before(round_), "seconds": 0.0, **facts})
-
-    def steps_before(self, round_: int) -> int:
-        """Steps of all earlier rounds."""
-        sizes = (len(self.draw(earlier)[1]) for earlier in range(round_))
-        return sum(-(-size // self.settings.batch_size) for size in sizes)
 
 
 class _Evaluation:

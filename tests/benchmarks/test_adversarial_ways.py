@@ -20,7 +20,7 @@ from hf_xner.data.feeds import FEEDS
 from hf_xner.data.phase_rows import PHASES, PhaseCollator, PhaseSampler
 from hf_xner.errors import InputError
 from hf_xner.training.adversarial_settings import AdversarialSettings
-from hf_xner.training.transadv import load_adversarial
+from hf_xner.training.fit_adversarial import load_adversarial
 
 WORDS = ["Angela", "Merkel", "visited", "Kiel", ".", "bcd", "the", "bank", "in", "", "John", "Bonn"]
 

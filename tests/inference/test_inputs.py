@@ -75,7 +75,7 @@ def test_bad_input_names_file_and_line(text, kind, message):
         items(text, kind)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(kind=st.sampled_from(sorted(READERS)), data=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused_in_one_line(kind, data):
     try:

@@ -101,7 +101,7 @@ def test_one_answer_for_each_input_and_empty_input_gives_an_empty_answer(tagger)
     assert tagger.tag_words([]) == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sentences=st.lists(st.lists(MIXED, max_size=70), max_size=6))
 def test_any_words_keep_their_place(tagger, sentences):
     """3, 9"""
@@ -113,7 +113,7 @@ def test_any_words_keep_their_place(tagger, sentences):
             assert entity.text == " ".join(token.text for token in tagged.tokens[entity.first_word : entity.end_word])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=60) | st.lists(MIXED, max_size=40).map("".join))
 def test_any_text_is_tagged_with_right_offsets(tagger, text):
     tagged = tagger.tag_text(text)

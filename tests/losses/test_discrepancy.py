@@ -35,7 +35,7 @@ def as_published(x, y, kernels=5):
     return (kernel[:n, :n].mean() + kernel[n:, n:].mean() - kernel[:n, n:].mean() - kernel[n:, :n].mean()).item()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     n=st.integers(1, 5),
     m=st.integers(1, 5),

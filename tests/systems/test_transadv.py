@@ -34,8 +34,9 @@ from hf_xner.systems.transadv import PREFERENCE, RECIPES, VARIANTS
 from hf_xner.systems.transadv_arguments import Arguments
 from hf_xner.systems.transadv_stages import nearest_to_half
 from hf_xner.systems.unitrans import Arguments as UniTransArguments
+from hf_xner.training.fit_adversarial import ADVERSARIAL
 from hf_xner.training.history import read_history
-from hf_xner.training.transadv import ADVERSARIAL, AdversarialTrainer
+from hf_xner.training.transadv import AdversarialTrainer
 
 KINDS = (
     "translate",

@@ -20,10 +20,11 @@ from hf_xner.inference.word_models import tag_rows
 from hf_xner.labels import tag_names
 from hf_xner.models import BiLstmCrfForTokenClassification, WordFeatureExtractor
 from hf_xner.models.word_features import WordTable
-from hf_xner.training import augmented
-from hf_xner.training.augmented import DevelopmentSet, PseudoLabels, train_jointly, train_on_labels
+from hf_xner.training import augmented, pseudo_labels
+from hf_xner.training.augmented import DevelopmentSet, train_jointly, train_on_labels
 from hf_xner.training.augmented_settings import JointSettings, TaggerSettings
 from hf_xner.training.history import read_history
+from hf_xner.training.pseudo_labels import PseudoLabels
 
 NAMES = {"PER": ["Ana Ruiz", "Max", "Eva Lund"], "LOC": ["Kiel", "Bad Orb", "Rom"]}
 WORDS = {"source": ["visits", "in", "the", "left"], "target": ["besucht", "im", "das", "verliess"]}
@@ -163,7 +164,7 @@ def test_pseudo_labels_are_theta_s_own_and_renewed_every_round(theta_s, extracto
         asked.append((encoder, tag_rows(model, rows, chosen, encoder=encoder)))
         return asked[-1][1]
 
-    monkeypatch.setattr(augmented, "tag_rows", spy)
+    monkeypatch.setattr(pseudo_labels, "tag_rows", spy)
     joint(tmp_path, theta_s, extractor, draws=2)
     assert [encoder for encoder, _ in asked] == ["source", "source"]
     (first, second) = (np.concatenate(tags) for _, tags in asked)

@@ -23,9 +23,10 @@ from hf_xner.models.freezing import freeze_bottom
 from hf_xner.training.adversarial_settings import AdversarialSettings
 from hf_xner.training.arguments import TokenClassificationArguments
 from hf_xner.training.fit import MODEL
+from hf_xner.training.fit_adversarial import ADVERSARIAL, fit_adversarial, load_adversarial
 from hf_xner.training.history import read_history
 from hf_xner.training.settings import FitSettings
-from hf_xner.training.transadv import ADVERSARIAL, AdversarialTrainer, fit_adversarial, load_adversarial
+from hf_xner.training.transadv import AdversarialTrainer
 
 from .adversarial_toy import TAGS, corpora
 
@@ -446,7 +447,8 @@ def test_a_step_whose_sentences_have_only_one_order_changes_nothing_and_tells_no
 
 def test_which_sentences_have_an_order_to_tell(tiny_encoder_dir: Path, tmp_path: Path, monkeypatch):
     made = {}
-    monkeypatch.setattr("hf_xner.training.transadv.train_to_end", lambda trainer, *_: made.update(trainer=trainer))
+    fitting = "hf_xner.training.fit_adversarial"
+    monkeypatch.setattr(f"{fitting}.train_to_end", lambda trainer, *_: made.update(trainer=trainer))
     parts = corpora(14)
     adversary = AdversarialSettings(FEEDS["src"])
     fit_adversarial(tmp_path, str(tiny_encoder_dir), parts, TAGS, SETTINGS, adversary)

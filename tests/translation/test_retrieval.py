@@ -30,7 +30,7 @@ def spaces(seed: int, n_source: int, n_target: int, width: int = 8) -> tuple[np.
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 1000),
     n_source=st.integers(1, 90),

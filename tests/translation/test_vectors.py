@@ -109,7 +109,7 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
         read_vectors(tmp_path / "latin.vec")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=80) | st.text("ab 1.e-\n\t", max_size=40).map(str.encode))
 def test_no_file_breaks_the_reader_otherwise(tmp_path: Path, data: bytes) -> None:
     """Whatever the bytes are: sound vectors or an error that names the file."""
@@ -125,7 +125,7 @@ def test_no_file_breaks_the_reader_otherwise(tmp_path: Path, data: bytes) -> Non
     assert vectors.vectors.shape == (len(vectors.index), vectors.width)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     words=st.lists(
         st.text(st.characters(exclude_characters=" \t\n\r\ufeff", exclude_categories=["Cs"]), min_size=1, max_size=5),
