@@ -68,6 +68,7 @@ class MultiChannelConfig(PreTrainedConfig):
         self.channel_dropout = classifier_dropout(encoder_config) if channel_dropout is None else channel_dropout
         self.teacher_hidden_size = teacher_hidden_size
         self._check()
+        more.setdefault("pad_token_id", getattr(encoder_config, "pad_token_id", None))
         super().__init__(**more)
 
     @property

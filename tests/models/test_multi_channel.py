@@ -181,6 +181,12 @@ def test_save_and_load_by_the_auto_classes_without_trusting_remote_code(tmp_path
     assert torch.equal(loaded.eval()(**INPUTS).channel_logits, model(**INPUTS).channel_logits)
 
 
+def test_padding_is_the_encoder_s():
+    """Or transformers' Trainer tells whoever trains that the tokenizer has a new token."""
+    assert build().config.pad_token_id == 0
+    assert MultiChannelConfig(encoder_config=encoder_config(pad_token_id=7)).pad_token_id == 7
+
+
 def test_an_empty_configuration_builds_and_survives_a_file(tmp_path):
     MultiChannelConfig().save_pretrained(tmp_path)
     config = AutoConfig.from_pretrained(tmp_path)
