@@ -19,7 +19,6 @@ from hf_xner.systems.files import read_json
 from hf_xner.systems.run_folder import RESULTS
 from hf_xner.systems.stage_records import RECORD
 from hf_xner.systems.summary import STUDENT
-from hf_xner.systems.tagger_stages import TrainedTagger
 
 CARD = "README.md"
 REMEDY = "give a tagger's folder, such as RUN/student, or its Hub id"
@@ -31,12 +30,14 @@ class GivenModel:
 
     Attributes:
         name: Folder or Hub id.
-        tagger: Its digest, and its folder on this machine.
+        digest: Digest of its files, or its Hub id with the revision that is used.
+        folder: Its folder on this machine.
         tag_names: Its tags by id.
     """
 
     name: str
-    tagger: TrainedTagger
+    digest: str
+    folder: Path
     tag_names: tuple[str, ...]
 
     @property
@@ -65,7 +66,7 @@ def given_model(name: str, *, load: bool = True) -> GivenModel:
             load_tagger(name)
         except (SafetensorError, RuntimeError) as error:  # damaged weights, or those of another model
             raise unusable(name, "tagger", error) from error
-    return GivenModel(name, TrainedTagger(model_digest(name), _folder(name)), tags)
+    return GivenModel(name, model_digest(name), _folder(name), tags)
 
 
 def _student_of(name: str) -> str:

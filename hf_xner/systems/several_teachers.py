@@ -81,7 +81,7 @@ def origins_of(space: Workspace) -> list[Origin]:
     labelled = [space.labelled(spec, "train") for spec in sources]
     for option, found in (
         ("--source", [(part.spec, part.digest) for part in labelled]),
-        ("--teacher", [(model.name, model.tagger.key) for model in models]),
+        ("--teacher", [(model.name, model.digest) for model in models]),
     ):
         for (one, digest), (other, same) in combinations(found, 2):
             if digest == same:
@@ -217,7 +217,7 @@ class SeveralTeachers:
         """One teacher."""
         origin = self.origins[index]
         if origin.given is not None:
-            return origin.given.tagger
+            return TrainedTagger(origin.given.digest, origin.given.folder)
         return self._once("teacher", index, lambda: self._train(self._name("teacher", origin), origin.source))
 
     def transferred(self, index: int) -> TrainedTagger:

@@ -9,7 +9,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import Dataset, DatasetDict, concatenate_datasets
 
@@ -20,13 +20,11 @@ from hf_xner.labels import entity_types
 from hf_xner.model_digest import model_digest
 from hf_xner.models.builtin import resolve_encoder
 from hf_xner.systems.arguments import SystemArguments, use_bf16
+from hf_xner.systems.given_models import GivenModel, given_model
 from hf_xner.systems.probe import measure_rates, subwords
 from hf_xner.systems.processes import Processes, on_main
 from hf_xner.systems.run_folder import RunFolder
 from hf_xner.systems.stages import Stage, StageStore
-
-if TYPE_CHECKING:
-    from hf_xner.systems.given_models import GivenModel
 
 logger = logging.getLogger("hf_xner")
 
@@ -213,8 +211,6 @@ class Workspace:
         Raises:
             InputError: One is no tagger, or cannot be loaded.
         """
-        from hf_xner.systems.given_models import given_model
-
         names: list[str] = getattr(self.arguments, "teacher", [])
         if self.processes.world_size > 1:  # the main process fills the cache of the Hub
             on_main(self.processes, lambda: len([given_model(name, load=not self.store.dry_run) for name in names]))
