@@ -79,7 +79,7 @@ class TokenClassificationTrainer(Trainer):
         loss: Gives the named, already weighted parts of the loss for outputs and batch; their sum is minimised and
             each is logged beside it.
         eval_dataset: `tokens` and `ner_tags`, or None; scored by entity F1 over every word.
-        More: As for `transformers.Trainer`; `processing_class` is the tokenizer.
+        more: As for `transformers.Trainer`; `processing_class` is the tokenizer.
     """
 
     # The parts are means over the accumulated batch of all processes, so the Trainer must not divide them again.
