@@ -43,8 +43,8 @@ format: env ## let ruff rewrite
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: env ## the speed figures of the README
-	$(BIN)/python benchmarks/training_throughput.py --json runs/bench/training_throughput.json
+bench: env ## the training speed of the README; benchmarks/README.md has the others
+	$(BIN)/python benchmarks/training_throughput.py --blocks 3 --json runs/bench/training_throughput.json
 
 wheel: env ## a wheel in dist/
 	$(BIN)/python -m build --wheel

@@ -1,7 +1,7 @@
 """The tables of augmented fine-tuning (Bari et al., AAAI 2020): languages, variants and rules by one command.
 
     python benchmarks/augmented_table.py --source conll2003:en --targets conll2002:es conll2002:nl aqmar:ar \\
-        --mappings "mappings/en-{language}" --seeds 1 2 3 --jobs 2 --output runs/tables/augmented
+        --mappings "maps/en-{language}" --seeds 1 2 3 --jobs 2 --output runs/tables/augmented
 
 Each language gets the paper's own settings: which side is mapped (a given mapping decides that itself), which tags are
 learnt, which model cross_augmented begins with. `--select_on` names the rules of table 4; each is a training of its
@@ -88,7 +88,7 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="VARIANT")
     parser.add_argument("--select_on", nargs="+", default=["source_dev"], choices=RULES, help="rules (source_dev)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side, one thread each")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side, each with its share of the cores")
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args(own)
     if not args.mappings and not (args.source_vectors and args.target_vectors):

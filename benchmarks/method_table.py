@@ -1,7 +1,7 @@
-"""One table of F1 over targets, variants and seeds, by one command; trainings run side by side, one thread each.
+"""One table of F1 over targets, variants and seeds, by one command; trainings run side by side.
 
     python benchmarks/method_table.py unitrans --source conll2003:en --targets conll2002:es conll2002:nl \\
-        --seeds 1 2 3 --jobs 2 --output runs/tables/unitrans -- --variants all --mapping mappings/en-{language}
+        --seeds 1 2 3 --jobs 2 --output runs/tables/unitrans -- --variants all --mapping maps/en-{language}
 
 Options after `--` go to `xner train`; `{language}` and `{target}` in them stand for the target's. Everything trained
 lies in the stage store, so that a killed table goes on where it was, and a second table reuses what it shares with the

@@ -1,6 +1,6 @@
 """The table of the small encoder's card: entity F1 with every word scored, in English and without labels elsewhere.
 
-    python scripts/evaluate_mini.py --encoders first=../shared/encoder/xner-mini new=runs/mini/encoder \
+    python scripts/evaluate_mini.py --encoders first=FOLDER new=runs/mini/encoder \
         --output runs/mini/table.json --split test
     python scripts/evaluate_mini.py --curve runs/mini/curve --output runs/mini/f1_curve.json --seeds 1
 

@@ -1,4 +1,4 @@
-"""The card of an ONNX export: what its graphs are, and what F1 was before and after (user demand 22)."""
+"""The card of an ONNX export: what its graphs are, and what F1 was before and after."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ from .backbone import classifier_dropout, pooler_options
 
 ORDER_DISCRIMINATORS = ("bilstm", "lstm", "none")
 SCOPES = ("all", "entity", "context")
-HEADS = ("tags", "language", "order")
 
 
 class AdversarialConfig(PreTrainedConfig):

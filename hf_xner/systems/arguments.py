@@ -20,7 +20,7 @@ POSITIVE = (
     "epochs",
     "learning_rate",
 )
-NOT_NEGATIVE = ("lora_rank", "freeze_layers", "weight_decay", "warmup", "max_grad_norm")
+NOT_NEGATIVE = ("shuffle_seed", "lora_rank", "freeze_layers", "weight_decay", "warmup", "max_grad_norm")
 EVALUATE_ON = ("source_dev", "source_test", "target_dev", "target_test")
 
 
@@ -102,6 +102,8 @@ class SystemArguments:
             raise InputError("no run folder was given", remedy="add --output_dir runs/NAME")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise InputError(f"seeds must be different numbers, not {self.seeds}", where="--seeds")
+        if not all(0 <= seed < 2**32 for seed in self.seeds):
+            raise InputError(f"{self.seeds} are not all from 0 to {2**32 - 1}", where="--seeds")
         for name, value in vars(self).items():
             if name in POSITIVE or name.endswith(("_epochs", "_learning_rate")):
                 if value is not None and not value > 0:
@@ -136,17 +138,23 @@ class SystemArguments:
 def _coerced(name: str, value: Any, kind: Any) -> Any:
     """`value` in the form that its option has: YAML gives 5e-5 as text, Python callers give 3 for 3.0 or one seed."""
     if kind in (float, float | None) and isinstance(value, (str, int)) and not isinstance(value, bool):
-        try:
-            value = float(value)
-        except ValueError:
-            raise InputError(f"{value!r} is not a number", where=f"--{name}") from None
+        value = _number(name, value)
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{value} is not a finite number", where=f"--{name}")
     if kind in (list[str], list[str] | None) and isinstance(value, str):
         return [value]
+    if kind in (list[float], list[float] | None) and value is not None:
+        return [_number(name, item) for item in (value if isinstance(value, (list, tuple)) else [value])]
     if kind in (list[int], list[int] | None) and value is not None:
         return _whole_numbers(name, value)
     return value
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{value!r} is not a number", where=f"--{name}") from None
 
 
 def _whole_numbers(name: str, value: Any) -> list[int]:

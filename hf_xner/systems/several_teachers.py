@@ -91,7 +91,7 @@ def origins_of(space: Workspace) -> list[Origin]:
         Origin(name, tuple(part.tag_names), source=part.spec) for name, part in zip(names, labelled, strict=False)
     ]
     for name, model in zip(names[len(origins) :], models, strict=True):
-        parts = space.label_map_for(frozenset(model.types))
+        parts = space.label_map_for(model.name, model.types)
         types = resolve_label_map(parts, model.types, model.name)
         origins.append(Origin(name, model.tag_names, given=model, map=types))
     return origins

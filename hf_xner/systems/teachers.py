@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_xner.errors import InputError
+from hf_xner.model_digest import model_digest
 from hf_xner.systems.files import read_json
 from hf_xner.systems.run_folder import MARKER, RESULTS, STAGES
 from hf_xner.systems.stage_records import StageRecord, read_record
@@ -151,8 +152,6 @@ class _Trail:
     @cached_property
     def _given_by_digest(self) -> dict[str, Teacher]:
         """The given teachers that can still be had, by the digest that stages know them by."""
-        from hf_xner.systems.workspace import model_digest  # slow to import, and few runs were given a teacher
-
         teachers = {}
         for name, place in self._given.items():
             try:

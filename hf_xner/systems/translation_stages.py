@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from hf_xner.translation.adversarial import AdversarialSettings
 from hf_xner.translation.augment import STRATEGIES, translate_corpus
 from hf_xner.translation.dictionary import build_dictionary, write_dictionary
 from hf_xner.translation.mapping import Side, learn_adversarially, learn_from_pairs
-from hf_xner.translation.refinement import Refinement
+from hf_xner.translation.refinement import SUPERVISED, Refinement
 from hf_xner.translation.seeds import identical_pairs
 from hf_xner.translation.segments import tag_strings, tagged_dataset
 from hf_xner.translation.setup import CASES, TranslationOptions, build_rules, build_translator, require_one_way
@@ -323,10 +323,7 @@ def map_vectors(space: Workspace, name: str, source: Path, target: Path) -> tupl
         load_vectors(path, limit=arguments.max_words, lowercase=True).normalise(arguments.normalise_vectors)
         for path in (source, target)
     )
-    settings = Refinement(
-        rounds=arguments.refinement_rounds, dictionary="mutual", max_rank=10_000, device=str(local_device())
-    )
-    return learn_mapping(space, name, ours, theirs, settings)
+    return learn_mapping(space, name, ours, theirs, replace(SUPERVISED, rounds=arguments.refinement_rounds))
 
 
 def learn_mapping(
@@ -342,6 +339,8 @@ def learn_mapping(
     with_dictionary: bool = True,
 ) -> tuple[str, Path]:
     """Map vectors by identical strings, or adversarially, and refine; a stage.
+
+    It is computed on this process's device, whatever the settings say; where that is makes no other stage.
 
     Args:
         space: The workspace.
@@ -372,15 +371,16 @@ def learn_mapping(
     )
 
     def work(folder: Path) -> None:
+        device = str(local_device())
+        here = replace(settings, device=device)
         if adversarial is None:
-            mapping = learn_from_pairs(ours, theirs, identical_pairs(ours, theirs), settings=settings, mapped=mapped)
+            mapping = learn_from_pairs(ours, theirs, identical_pairs(ours, theirs), settings=here, mapped=mapped)
         else:
-            mapping = learn_adversarially(
-                ours, theirs, adversarial=adversarial, settings=settings, seeds=seeds, mapped=mapped
-            )
+            game = replace(adversarial, device=device)
+            mapping = learn_adversarially(ours, theirs, adversarial=game, settings=here, seeds=seeds, mapped=mapped)
         mapping.save(folder / "mapping")
         if with_dictionary:
-            entries = build_dictionary(ours, theirs, mapping, device=settings.device)
+            entries = build_dictionary(ours, theirs, mapping, device=device)
             write_dictionary(entries, folder / "mapping" / DICTIONARY_FILE)
 
     return stage.key, space.run(stage, work, collective=False) / "mapping"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -15,6 +15,7 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 
 from hf_xner.data import content_digest, describe, load_corpus, unlabelled
 from hf_xner.data.checks import refuse_same_corpus, require_split
+from hf_xner.data.label_maps import mapped_types, resolve_label_map
 from hf_xner.errors import InputError
 from hf_xner.labels import entity_types
 from hf_xner.model_digest import model_digest
@@ -141,6 +142,9 @@ class Workspace:
         """The corpus behind a spec or path, read once; the main process reads first and fills the cache."""
         if spec not in self._corpora:
             if self.processes.world_size > 1:
+                if self.arguments.label_map is not None:
+                    # It asks for their types, and what all processes do together cannot be begun within `on_main`.
+                    _ = self.given_models
                 on_main(self.processes, lambda: list(self._read(spec)))
             self._corpora[spec] = self._read(spec)
         return self._corpora[spec]
@@ -149,33 +153,34 @@ class Workspace:
         return load_corpus(spec, data_dir=self.arguments.data_dir, label_map=self._label_map(spec))
 
     def _label_map(self, spec: str) -> list[str] | None:
-        return self.label_map_for(_types(spec))
+        return self.label_map_for(spec, _types(spec))
 
-    def label_map_for(self, known: frozenset[str]) -> list[str] | None:
+    def label_map_for(self, name: str, known: Collection[str]) -> list[str] | None:
         """The parts of `--label_map` that concern a corpus or model: named maps, and renamings of types that it has.
 
+        Parts are applied one after the other, so a renaming may be of a type that an earlier part has made.
+
         Args:
+            name: Its spec or name.
             known: Its types.
 
         Raises:
-            InputError: A renaming concerns none of the run's corpora and given models.
+            InputError: A renaming concerns none of the run's corpora and given models, or a named map does not know a
+                type of one of them.
         """
         if self.arguments.label_map is None:
             return None
-        everywhere = known.union(
-            *(_types(other) for other in self.arguments.specs), *(model.types for model in self.given_models)
-        )
+        types: dict[str, Collection[str]] = {other: _types(other) for other in self.arguments.specs}
+        types |= {model.name: model.types for model in self.given_models} | {name: known}
         parts = []
         for part in self.arguments.label_map:
-            pairs = [pair for pair in part.split(",") if _renamed(pair) is None or _renamed(pair) in known]
-            missing = [_renamed(pair) for pair in part.split(",") if _renamed(pair) not in {None, *everywhere}]
-            if missing:
-                raise InputError(
-                    f"no corpus of this run has the type {missing[0]}",
-                    where="--label_map",
-                    remedy=f"they have {', '.join(sorted(everywhere))}",
-                )
-            parts.append(",".join(pairs))
+            _refuse_unknown(part, set().union(*types.values()))
+            concerning = {other: _concerning(part, theirs) for other, theirs in types.items()}
+            parts.append(concerning[name])
+            types = {
+                other: mapped_types(resolve_label_map(concerning[other] or None, theirs, other))
+                for other, theirs in types.items()
+            }
         return [part for part in parts if part] or None
 
     def labelled(self, spec: str, split: str) -> Labelled:
@@ -289,6 +294,21 @@ class Workspace:
 @lru_cache(maxsize=32)
 def _types(spec: str) -> frozenset[str]:
     return frozenset(describe(spec).types)
+
+
+def _concerning(part: str, types: Collection[str]) -> str:
+    """What of a part of `--label_map` concerns a corpus with these types."""
+    return ",".join(pair for pair in part.split(",") if _renamed(pair) is None or _renamed(pair) in types)
+
+
+def _refuse_unknown(part: str, types: Collection[str]) -> None:
+    missing = [_renamed(pair) for pair in part.split(",") if _renamed(pair) not in {None, *types}]
+    if missing:
+        raise InputError(
+            f"no corpus of this run has the type {missing[0]}",
+            where="--label_map",
+            remedy=f"they have {', '.join(sorted(types))}",
+        )
 
 
 def _renamed(pair: str) -> str | None:

@@ -56,6 +56,7 @@ def attention(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
+    position_bias: torch.Tensor | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Scaled dot-product attention, as transformers' own eager form.
@@ -63,16 +64,22 @@ def attention(
     Args:
         module: The attention layer.
         query: (B, heads, L, h).
-        key: Likewise.
+        key: Likewise, or with fewer heads, each of which serves as many of the query's (grouped-query attention).
         value: Likewise.
         attention_mask: (B, 1, L, L) or broadcastable, added to the scores; None for none.
         scaling: Factor of the scores; by default 1 / sqrt(h).
         dropout: Of the attention weights.
+        position_bias: (B, heads, L, L) or broadcastable, added to the scores (T5); None for none.
 
     Returns:
         (B, L, heads, h), and no weights, as all but eager attention.
     """
+    shared = query.shape[1] // key.shape[1]
+    if shared > 1:
+        key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
     scores = query @ key.transpose(2, 3) * (1 / math.sqrt(query.shape[-1]) if scaling is None else scaling)
+    if position_bias is not None:
+        scores = scores + position_bias
     if attention_mask is not None:
         scores = scores + attention_mask[:, :, :, : key.shape[-2]]
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)

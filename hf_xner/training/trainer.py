@@ -19,6 +19,7 @@ from hf_xner.inference.probabilities import word_probabilities
 from hf_xner.losses.distillation import harden, soft_label_mse
 from hf_xner.losses.tagging import tagging_cross_entropy
 from hf_xner.training.arguments import TokenClassificationArguments
+from hf_xner.training.row_order import RowOrder
 
 Batch = dict[str, torch.Tensor]
 LossParts = dict[str, torch.Tensor]
@@ -96,6 +97,7 @@ class TokenClassificationTrainer(Trainer):
     ) -> None:
         super().__init__(model=model, args=args, eval_dataset=eval_dataset, **more)
         self.model_accepts_loss_kwargs = True  # what `loss_is_scaled_for_ga` says, to transformers that lack it
+        self.add_callback(RowOrder())
         self.loss = loss
         self._part_sums: dict[str, torch.Tensor] = {}
         self._steps_since_log = 0
@@ -152,7 +154,11 @@ class TokenClassificationTrainer(Trainer):
 
     @property
     def rows_in_a_step(self) -> int:
-        """One optimiser step sees the same rows however its batch is divided over processes and accumulation steps."""
+        """One optimiser step sees the same rows however its batch is divided over processes and accumulation steps.
+
+        But for the last one of an epoch, which accelerate fills up with the epoch's first rows where it would not be
+        the same for all processes.
+        """
         return self.args.per_device_train_batch_size * self.args.world_size * self.args.gradient_accumulation_steps
 
     def evaluate(

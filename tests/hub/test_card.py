@@ -207,6 +207,24 @@ def test_the_card_of_transadv_tells_what_its_variant_learnt_from(tmp_path: Path,
     assert "adversar" not in method_of(of_variant(run, "mt")) and "as it is" in method_of(of_variant(run, "mt"))
 
 
+@pytest.mark.parametrize(
+    ("system", "full", "variant"),
+    [("unitrans", "unitrans", "mt"), ("unitrans", "unitrans", "src_student"), ("msd", "msd", "teacher")],
+)
+def test_a_card_tells_nothing_that_its_variant_did_not_do(
+    tmp_path: Path, tiny_model_dir: Path, system: str, full: str, variant: str
+):
+    run = make_run(tmp_path / "run", tiny_model_dir, shares={full: 0.9, "mt": 0.5}, **NEEDED[system])
+    whole, part = method_of(card_of(run)), method_of(of_variant(run, variant))
+    undone = "voted|hard label|second model" if system == "unitrans" else "student|MMD"
+    assert re.search(undone, whole) and not re.search(undone, part)
+    assert "as it is" in part or variant == "src_student"
+    card = of_variant(run, variant)
+    if system == "unitrans":
+        assert "Bilingual dictionary" not in card and "ranslation was word by word" not in card
+        assert ("unlabelled target text" in part) is (variant == "src_student")
+
+
 def test_a_model_that_decodes_itself_has_one_figure_and_no_widget(tmp_path: Path, tiny_model_dir: Path):
     """transformers' pipeline cannot run the BiLSTM-CRF of augmented, so nothing is said of what it would get."""
     run = make_run(tmp_path / "run", tiny_model_dir, shares={"cross_augmented": 0.9, "mt": 0.5}, **NEEDED["augmented"])

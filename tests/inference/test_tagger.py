@@ -1,4 +1,4 @@
-"""The Tagger, by what users of other libraries asked for (numbers of the user demands in the docstrings)."""
+"""The Tagger, by what users of other libraries asked for."""
 
 from __future__ import annotations
 

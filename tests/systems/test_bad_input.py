@@ -121,6 +121,7 @@ CASES: dict[str, tuple[Case, str]] = {
     "an empty language": (source_without_sentences, r"train\.conll: no sentence in this file; give"),
     "a teacher that is none": (no_teacher, r"nowhere: no such folder; give a tagger's folder"),
     "the same seed twice": (option("seeds", [1, 1]), r"--seeds: seeds must be different numbers"),
+    "a seed below 0": (option("seeds", [3, -1]), r"--seeds: \[3, -1\] are not all from 0 to 4294967295"),
     "batch of no rows": (option("batch_size", 0), r"--batch_size: 0 is not a positive number"),
     "indivisible batch": (option("micro_batch_size", 3), r"8 rows a process do not divide into batches of 3; change"),
     "no output folder": (option("output_dir", ""), r"no run folder was given; add --output_dir"),

@@ -177,7 +177,7 @@ def test_types_of_a_given_teacher_are_renamed(toy: Toy, tmp_path: Path):
     chosen = options(toy, tmp_path, teacher=[str(teacher)], target=str(toy.target), variants=["mt", "tsl"])
     with pytest.raises(InputError, match=r"what the teachers teach has DATE, GPE, LOC, ORG, PERSON; .*LOC, ORG, PER;"):
         train("tsl", **chosen)
-    renamed = ["PERSON=PER,GPE=LOC,DATE=O"]
+    renamed = ["PERSON=HUMAN,GPE=PLACE,DATE=O", "HUMAN=PER,PLACE=LOC"]  # one after the other
     results = train("tsl", **{**chosen, "max_target_sentences": 8}, label_map=renamed)
     assert set(results["variants"]["mt"]["target_test"]["plain"]["per_type"]) <= {"LOC", "ORG", "PER"}
     config = json.loads((tmp_path / "run" / "student" / "config.json").read_text())

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from toy import Finished
 
+from hf_xner.model_digest import model_digest
+from hf_xner.systems import teachers
 from hf_xner.systems.stage_records import StageRecord
 from hf_xner.systems.teachers import Teachers, find_teachers
 
@@ -158,10 +160,8 @@ def test_a_given_teacher_of_the_hub_is_known_by_its_commit(made: MadeRun, tmp_pa
     results = json.loads((made.folder / "results.json").read_text())
     results["teachers"]["one"]["from"] = "org/one"
     made.write("results.json", results)
-    from hf_xner.systems import workspace
-
-    known = workspace.model_digest(str(folder))
-    monkeypatch.setattr(workspace, "model_digest", lambda name: known if name == "org/one" else "")
+    known = model_digest(str(folder))
+    monkeypatch.setattr(teachers, "model_digest", lambda name: known if name == "org/one" else "")
     (teacher,) = find_teachers(made.folder).found
     assert (teacher.name, teacher.folder) == ("one", "org/one")
 

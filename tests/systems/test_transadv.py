@@ -461,6 +461,8 @@ def test_translations_by_phrases_may_have_other_lengths(toy: Toy, small, tmp_pat
             {"teacher_weights": [0.0, 0.0, 0.0, 1.0], "variants": ["without_order"]},
             "every teacher of without_order has weight 0",
         ),
+        ({"teacher_weights": [1.0, "much", 1.0, 1.0]}, r"--teacher_weights: 'much' is not a number"),
+        ({"teacher_weights": 1}, r"--teacher_weights: \[1.0\] are no weights of four teachers"),
         ({"teacher_weights": [1.0, float("nan"), 1.0, 1.0]}, "are no weights of four teachers"),
         ({"teacher_weights": [1.0, float("inf"), 1.0, 1.0]}, "are no weights of four teachers"),
         ({"google": True}, "found --dictionary and --google way to translate"),

@@ -80,6 +80,27 @@ def test_attention_is_the_models_own(model: Any):
             assert torch.allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["grouped queries", "relative positions"])
+def test_attention_of_other_architectures_is_theirs(kind: str):
+    from transformers import Qwen2Config, Qwen2ForTokenClassification, T5Config, T5ForTokenClassification
+
+    torch.manual_seed(0)
+    if kind == "grouped queries":
+        size = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "vocab_size": 30}
+        model: Any = Qwen2ForTokenClassification(Qwen2Config(**size, num_attention_heads=4, num_key_value_heads=2))
+    else:
+        shape = {"d_model": 16, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_heads": 4, "vocab_size": 30}
+        model = T5ForTokenClassification(T5Config(**shape, initializer_factor=5.0))
+    model.eval()
+    batch = padded_batch()
+    words = batch["attention_mask"].bool()
+    with torch.no_grad():
+        expected = model(**batch).logits[words]
+        speed_up_on_cpu(model)
+        assert model.config._attn_implementation == ATTENTION, "or nothing is compared"
+        assert torch.allclose(model(**batch).logits[words], expected, atol=1e-5)
+
+
 def test_attention_weights_are_dropped_in_training_alone(model: Any):
     for module in model.modules():
         if isinstance(module, nn.Dropout):

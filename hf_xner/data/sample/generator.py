@@ -54,11 +54,6 @@ class Frame:
         return [(slot["type"], slot["source"]) for slot in _SLOT.finditer(self.text)]
 
     @cached_property
-    def has_entities(self) -> bool:
-        """Whether any slot stands for an entity."""
-        return any(type_ in ENTITY_TYPES for type_, _ in self.slots)
-
-    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """A regular expression for every sentence of this shape, whatever stands in the slots.
 
