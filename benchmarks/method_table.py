@@ -35,6 +35,7 @@ from typing import Any
 from machine import describe_machine, machine_facts, table, write_report
 from table_runs import RULES, Plan, columns_of, split_options, train_columns
 
+from hf_xner.systems.report import percent
 from hf_xner.systems.runner import baseline_of
 
 KINDS = ("plain", "tagger")
@@ -103,7 +104,7 @@ def format_table(results: dict[str, Any], baselines: Mapping[str, str], set_name
                 row += [""] * (2 * len(KINDS))
                 continue
             gaps = gaps_to(result, variant, baselines[name], set_name)
-            row += [cell for kind in KINDS for cell in (_cell(scores[kind]["f1"]), _interval(gaps.get(kind)))]
+            row += [cell for kind in KINDS for cell in (percent(scores[kind]["f1"]), _interval(gaps.get(kind)))]
         rows.append(row)
     return table(header, rows)
 
@@ -185,11 +186,6 @@ def _tests(gap: Mapping[str, Any]) -> dict[str, Test]:
     """What was tested of a pair, by kind; over sentences it is plain F1 of the first seed alone."""
     tests = {"plain": gap.get("over_seeds") or gap.get("over_sentences"), "tagger": gap.get("over_seeds_tagger")}
     return {kind: test for kind, test in tests.items() if test is not None}
-
-
-def _cell(summary: dict[str, Any]) -> str:
-    spread = "" if summary["sd"] is None else f" ± {100 * summary['sd']:.2f}"
-    return f"{100 * summary['mean']:.2f}{spread}"
 
 
 def _middle(test: Test) -> float:

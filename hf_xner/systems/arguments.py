@@ -176,13 +176,11 @@ def check_choice(option: str, value: str, allowed: Sequence[str]) -> None:
 
 def use_bf16(precision: str) -> bool:
     """Whether to multiply in bfloat16: on request, or where the hardware does it natively."""
-    import torch
-
     if precision != "auto":
         return precision == "bf16"
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    from hf_xner.inference.device import local_device, native_bf16  # torch is slow to import
+
+    return native_bf16(local_device())
 
 
 def learning_rate(given: float | None, encoder: str, role: str, published: float) -> float:

@@ -9,7 +9,7 @@ from hf_xner.errors import InputError
 from hf_xner.labels import normalise_scheme
 from hf_xner.models.bilstm_crf import ACTIVATIONS
 from hf_xner.models.word_features import UNSEEN
-from hf_xner.systems.arguments import SystemArguments
+from hf_xner.systems.arguments import SystemArguments, check_choice
 from hf_xner.training.augmented_settings import LOSS_OVER, JointSettings, TaggerSettings
 from hf_xner.translation.mapping import Side
 from hf_xner.translation.vectors import NORMALISATIONS
@@ -162,8 +162,7 @@ class Arguments(SystemArguments):
             ("--activation", self.activation, ACTIVATIONS),
         ]
         for option, value, allowed in choices:
-            if value not in allowed:
-                raise InputError(f"{value!r} is not one of {', '.join(allowed)}", where=option)
+            check_choice(option, value, allowed)
         for name in ("epochs", "evaluation_steps", "longest_sentence", "draws", "patience", "max_words"):
             if getattr(self, name) < 1:
                 raise InputError(f"{getattr(self, name)} is less than 1", where=f"--{name}")

@@ -35,7 +35,7 @@ from typing import Any
 
 from hf_xner.errors import InputError
 from hf_xner.models.freezing import default_frozen_layers
-from hf_xner.systems.arguments import SystemArguments, learning_rate
+from hf_xner.systems.arguments import SystemArguments, check_choice, learning_rate
 from hf_xner.systems.msd_stages import (
     EncoderShape,
     check_encoder,
@@ -133,10 +133,8 @@ class Arguments(SystemArguments):
         unknown = sorted(set(self.variants) - set(VARIANTS))
         if unknown or not self.variants:
             raise InputError(f"{unknown or 'nothing'} is not among {', '.join(VARIANTS)}", where="--variants")
-        if self.weights not in ALPHA_AND_BETA:
-            raise InputError(f"{self.weights!r} is not one of paper, released", where="--weights")
-        if self.channel_weighting not in ("softmax", "free"):
-            raise InputError(f"{self.channel_weighting!r} is not one of softmax, free", where="--channel_weighting")
+        check_choice("--weights", self.weights, tuple(ALPHA_AND_BETA))
+        check_choice("--channel_weighting", self.channel_weighting, ("softmax", "free"))
         for name in ("alpha", "beta", "mmd_model", "mmd_language", "mmd_implicit"):
             if (getattr(self, name) or 0) < 0:
                 raise InputError(f"{getattr(self, name)} is less than 0", where=f"--{name}")

@@ -26,6 +26,7 @@ from hf_xner.systems.tagger_stages import (
     SoftLabels,
     TrainedTagger,
     dev_digest,
+    research_model,
     tag_names_of,
     write_share,
 )
@@ -108,12 +109,6 @@ def without_tags(corpus: Labelled) -> Unlabelled:
     """The words of a labelled split: all of the source that a student may read."""
     data = unlabelled(corpus.data)
     return Unlabelled(f"{corpus.name}, unlabelled", data, content_digest(data, ["tokens"]))
-
-
-def research_model(tagger: TrainedTagger) -> Path:
-    """The multi-channel model beside a plain one that was exported from it; else the plain one."""
-    beside = tagger.folder.parent / CHANNELS
-    return beside if beside.is_dir() else tagger.folder
 
 
 def train_channels(
@@ -250,7 +245,7 @@ def label_channels(
 def load_research_model(tagger: TrainedTagger) -> tuple[Any, Any]:
     """A tagger with all its channels, if it has some, and its tokenizer, in evaluation mode."""
     register_models()
-    return load_tagger(str(research_model(tagger)))
+    return load_tagger(str(research_model(tagger, CHANNELS)))
 
 
 def every_channels_logits(outputs: Any) -> torch.Tensor:

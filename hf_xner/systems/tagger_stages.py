@@ -62,6 +62,12 @@ class TrainedTagger:
         return score_tagger(space, name, self, gold)
 
 
+def research_model(tagger: TrainedTagger, name: str) -> Path:
+    """The model that a plain one was exported from, in the folder of this name beside it; else the plain one."""
+    beside = tagger.folder.parent / name
+    return beside if beside.is_dir() else tagger.folder
+
+
 @dataclass(frozen=True)
 class SoftLabels:
     """A teacher's word probabilities for a text: stage key, folder, and the teacher."""

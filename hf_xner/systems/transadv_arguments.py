@@ -9,6 +9,7 @@ from hf_xner.data.feeds import CORPORA, FEEDS, Feed, changed
 from hf_xner.data.phase_rows import POSITIONS
 from hf_xner.errors import InputError
 from hf_xner.losses.adversarial import MEANS
+from hf_xner.systems.arguments import check_choice
 from hf_xner.systems.translation_stages import TranslatorArguments
 
 TEACHERS = ("src", "entity", "context", "order")
@@ -151,8 +152,7 @@ class Arguments(TranslatorArguments):
             ("--order_discriminator", self.order_discriminator, ("bilstm", "lstm")),
             ("--without_mladv", self.without_mladv, ("fresh", "none")),
         ):
-            if value not in allowed:
-                raise InputError(f"{value!r} is not one of {', '.join(allowed)}", where=option)
+            check_choice(option, value, allowed)
         finite = all(math.isfinite(weight) and weight >= 0 for weight in self.teacher_weights)
         if len(self.teacher_weights) != 4 or not finite or not any(self.teacher_weights):
             raise InputError(f"{self.teacher_weights} are no weights of four teachers", where="--teacher_weights")

@@ -14,7 +14,7 @@ from hf_xner.inference.loading import load_tagger
 from hf_xner.models.register import register_models
 from hf_xner.systems.files import read_json, write_json
 from hf_xner.systems.stages import Stage
-from hf_xner.systems.tagger_stages import TrainedTagger, dev_digest, tag_names_of
+from hf_xner.systems.tagger_stages import TrainedTagger, dev_digest, research_model, tag_names_of
 from hf_xner.systems.workspace import Labelled, Unlabelled, Workspace
 from hf_xner.training.adversarial_settings import AdversarialSettings
 from hf_xner.training.fit import MODEL
@@ -135,7 +135,7 @@ def train_adversarially(
             raise ValueError(f"{start.folder} and {name} have different tags")
         fit_adversarial(
             folder,
-            space.encoder if start is None else str(research_model(start)),
+            space.encoder if start is None else str(research_model(start, ADVERSARIAL)),
             {part: corpus.data for part, corpus in fed.items()},
             tag_names,
             settings,
@@ -145,12 +145,6 @@ def train_adversarially(
 
     folder = space.run(stage, work, collective=True)
     return TrainedTagger(stage.key, folder / MODEL)
-
-
-def research_model(tagger: TrainedTagger) -> Path:
-    """The model with discriminators beside a plain one that was exported from it; else the plain one."""
-    beside = tagger.folder.parent / ADVERSARIAL
-    return beside if beside.is_dir() else tagger.folder
 
 
 def _cost(
@@ -198,7 +192,7 @@ def pick_sentences(
 
     def work(folder: Path) -> None:
         register_models()
-        model, tokenizer = load_tagger(str(research_model(teacher)))
+        model, tokenizer = load_tagger(str(research_model(teacher, ADVERSARIAL)))
         sentences: Iterator[list[str]] = (words for batch in text.data.iter(1000) for words in batch["tokens"])
         scores = list(language_scores(model, tokenizer, sentences, max_length=max_length, positions=positions))
         write_json(folder / PICKED, {"rows": nearest_to_half(scores, share), "scores": scores})

@@ -21,7 +21,7 @@ from hf_xner.errors import InputError
 from hf_xner.inference.device import local_device
 from hf_xner.inference.text import split_words
 from hf_xner.model_digest import model_digest
-from hf_xner.systems.arguments import SystemArguments
+from hf_xner.systems.arguments import SystemArguments, check_choice
 from hf_xner.systems.stages import Stage
 from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.translation.adversarial import AdversarialSettings
@@ -115,8 +115,7 @@ class TranslatorArguments(SystemArguments):
             ("--case", self.case or "source", CASES),
             ("--several_words", self.several_words, ("one_token", "expand")),
         ):
-            if value not in allowed:
-                raise InputError(f"{value!r} is not one of {', '.join(allowed)}", where=option)
+            check_choice(option, value, allowed)
         if (self.source_vectors is None) != (self.target_vectors is None):
             raise InputError("vectors of both languages are needed", where="--source_vectors, --target_vectors")
         if self.keep_types == ["none"]:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from hf_xner.errors import InputError
-from hf_xner.systems.arguments import learning_rate
+from hf_xner.systems.arguments import check_choice, learning_rate
 from hf_xner.systems.tagger_stages import (
     SoftLabels,
     TrainedTagger,
@@ -100,8 +100,7 @@ class Arguments(TranslatorArguments):
         unknown = sorted(set(self.variants) - set(VARIANTS))
         if unknown or not self.variants:
             raise InputError(f"{unknown or 'nothing'} is not among {', '.join(VARIANTS)}", where="--variants")
-        if self.vote_mean not in ("agreed", "words"):
-            raise InputError(f"{self.vote_mean!r} is not one of agreed, words", where="--vote_mean")
+        check_choice("--vote_mean", self.vote_mean, ("agreed", "words"))
         if self.ensemble_size < 1 or self.eta < 0:
             raise InputError("an ensemble has at least 1 run, eta is at least 0", where="--ensemble_size, --eta")
         if not self.target or len(self.source) != 1:
