@@ -86,8 +86,8 @@ def score(encoder: str, seed: int, options: argparse.Namespace, scratch: Path) -
     """
     from hf_xner.data.corpora import load_corpus
     from hf_xner.evaluation.evaluate import evaluate_model
+    from hf_xner.inference.device import local_device, native_bf16
     from hf_xner.inference.loading import load_tagger
-    from hf_xner.pretraining.train import fast_bf16
     from hf_xner.training.fit import MODEL, fit
     from hf_xner.training.settings import FitSettings
     from hf_xner.training.trainer import tagging_loss
@@ -98,7 +98,7 @@ def score(encoder: str, seed: int, options: argparse.Namespace, scratch: Path) -
         epochs=options.epochs,
         freeze_layers=options.freeze_layers,
         freeze_embeddings=options.freeze_embeddings,
-        bf16=fast_bf16(),
+        bf16=native_bf16(local_device()),
     )
     source = load_corpus(SOURCE, data_dir=options.data_dir)["train"]
     folder = Path(tempfile.mkdtemp(dir=scratch))
@@ -129,7 +129,9 @@ def table(results: list[dict[str, Any]], corpora: list[str]) -> str:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Score what is missing, then print the table."""
+    """Score what is missing, then print the table; an encoder that has changed under its name is scored again."""
+    from hf_xner.model_digest import folder_digest
+
     settings = {
         name: getattr(options, name)
         for name in ("split", "learning_rate", "epochs", "freeze_layers", "freeze_embeddings", "corpora")
@@ -140,15 +142,18 @@ def run(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         encoders = named_encoders(options, scratch)
+        digests = {name: folder_digest(Path(folder)) for name, folder in encoders.items()}
+        wanted = []
         for seed in options.seeds:
             for encoder, folder in encoders.items():
-                if any((result["encoder"], result["seed"]) == (encoder, seed) for result in results):
-                    continue
-                f1 = score(folder, seed, options, scratch)
-                results.append({"encoder": encoder, "seed": seed, "f1": f1, "settings": settings})
-                _write(options.output, others + results)
-                print(encoder, seed, f1, file=sys.stderr, flush=True)
-    wanted = [result for result in results if result["encoder"] in encoders and result["seed"] in options.seeds]
+                place = {"encoder": encoder, "digest": digests[encoder], "seed": seed}
+                found = next((result for result in results if place.items() <= result.items()), None)
+                if found is None:
+                    found = place | {"f1": score(folder, seed, options, scratch), "settings": settings}
+                    results.append(found)
+                    _write(options.output, others + results)
+                    print(encoder, seed, found["f1"], file=sys.stderr, flush=True)
+                wanted.append(found)
     print(table(wanted, options.corpora))
 
 

@@ -27,6 +27,7 @@ from typing import Any
 from hf_xner.errors import InputError
 from hf_xner.pretraining.card import model_card, read_manifest, readable, save_card
 
+PREPARES = ("languages", "vocab_size", "corpora", "corpora_times")
 UNRECORDED = {"output_dir", "data_dir", "manifests", "prepare_only", "save_minutes", "workers"}
 
 
@@ -103,20 +104,37 @@ def parse_growth(values: list[str], layers: int) -> list[tuple[int, int]]:
     return growth
 
 
-def run(options: argparse.Namespace) -> None:
-    """Prepare, train, export."""
+def check(options: argparse.Namespace) -> list[tuple[int, int]]:
+    """Refuse what would fail after an hour of preparation; gives the growth.
+
+    Raises:
+        InputError: Options do not fit each other.
+    """
     if options.languages != list(dict.fromkeys(options.languages)):
         raise InputError("a language is named twice", where="--languages")
     growth = parse_growth(options.growth, options.layers)
     if growth and options.steps <= growth[-1][1]:
         raise InputError(f"{options.steps} steps end before the last growth at step {growth[-1][1]}", where="--steps")
+    width, rest = divmod(options.hidden, options.heads)
+    if rest or width < 32:
+        raise InputError(
+            f"{options.hidden} are no {options.heads} heads of one width, 32 or more", where="--hidden, --heads"
+        )
+    if options.length > options.positions:
+        raise InputError(f"{options.length} is more than {options.positions} positions", where="--length")
+    return growth
+
+
+def run(options: argparse.Namespace) -> None:
+    """Prepare, train, export."""
+    growth = check(options)
     sources = [entry for path in options.manifests for entry in read_manifest(path, options.languages)]
     # After the checks: importing torch takes longer than they do.
     from hf_xner.pretraining.corpus import subword_counts
     from hf_xner.pretraining.domain import corpus_text
     from hf_xner.pretraining.export import export_encoder, loss_curve, save_curve
     from hf_xner.pretraining.initialise import Vectors, vector_width
-    from hf_xner.pretraining.prepare import prepare_data, prepare_tokenizer, prepare_vectors
+    from hf_xner.pretraining.prepare import check_prepared, prepare_data, prepare_tokenizer, prepare_vectors
     from hf_xner.pretraining.rows import RowSettings
     from hf_xner.pretraining.train import Schedule, Shape, train
 
@@ -126,6 +144,7 @@ def run(options: argparse.Namespace) -> None:
     rows = RowSettings(**(chosen(RowSettings) | {"parallel": options.parallel_rows if options.parallel else 0.0}))
     folder: Path = options.output_dir
     folder.mkdir(parents=True, exist_ok=True)
+    check_prepared(folder, {name: getattr(options, name) for name in PREPARES})
     tokenizer = prepare_tokenizer(folder, options.text, options.languages, options.vocab_size)
     domain = corpus_text(folder, options.corpora, options.languages, options.data_dir) * options.corpora_times
     data = prepare_data(

@@ -108,7 +108,7 @@ def held_out(opened: OpenedRun, names: Sequence[str], split: str, count: int) ->
         count: How many of each corpus, at most: the first.
 
     Raises:
-        InputError: There is no such split, or the run was given its translation.
+        InputError: There is no such split, or the run was given a translation without it.
     """
     from dataclasses import replace
 
@@ -128,14 +128,11 @@ def held_out(opened: OpenedRun, names: Sequence[str], split: str, count: int) ->
         source = opened.space.labelled(options.source[0], split)
         made["source"] = _first(source.data, count)
         if set(names) - {"target_text", "source", "source_shuffled"}:
-            if options.translated is not None:
-                raise InputError(
-                    "this run was given its translation, and there is none of held-out sentences",
-                    where=str(opened.folder),
-                    remedy="look at a run with a translator",
-                )
+            # A given translation is compared with the whole split, sentence by sentence.
             part = replace(source, data=made["source"], digest=f"{source.digest}, first {count}")
-            made["translated"] = translate_source(opened.space, f"translation, {split}", part).data
+            whole = options.translated is not None
+            translated = translate_source(opened.space, f"translation, {split}", source if whole else part).data
+            made["translated"] = _first(translated, count)
             made["source_switched"], made["translated_switched"] = code_switch(made["source"], made["translated"])
             made["translated_shuffled"] = shuffle_spans(made["translated"], seed=options.shuffle_seed)
         made["source_shuffled"] = shuffle_spans(made["source"], seed=options.shuffle_seed)

@@ -86,9 +86,9 @@ def _score_model(args: argparse.Namespace) -> int:
     outcome = evaluate_model(
         model, tokenizer, dataset, kinds=_KINDS[args.decoding], batch_subwords=args.batch_subwords
     )
+    print(_report(outcome), end="")
     if args.predictions is not None:
         write_predictions(args.predictions, dataset["tokens"][:], outcome.gold, list(outcome.predictions.values())[-1])
-    print(_report(outcome), end="")
     return 0
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,10 @@ def _measure(args: argparse.Namespace) -> Callable[[Any, Any], dict[str, dict[st
         return None
     from hf_xner.evaluation.evaluate import evaluate_model
 
-    # A path would tell about this machine, and the record may go to the Hub.
-    corpora = {
-        f"{Path(spec).name} {args.split}": (
-            spec,
-            load_labelled(spec, args.split, data_dir=args.data_dir, label_map=args.label_map),
-        )
-        for spec in args.evaluate
-    }
+    corpora: dict[str, tuple[str, Any]] = {}
+    for spec in args.evaluate:
+        dataset = load_labelled(spec, args.split, data_dir=args.data_dir, label_map=args.label_map)
+        corpora[_published_name(spec, args.split, corpora)] = (spec, dataset)
 
     def measure(model: Any, tokenizer: Any) -> dict[str, dict[str, float]]:
         scores = {}
@@ -93,6 +90,12 @@ def _measure(args: argparse.Namespace) -> Callable[[Any, Any], dict[str, dict[st
         return scores
 
     return measure
+
+
+def _published_name(spec: str, split: str, taken: Container[str]) -> str:
+    """A corpus without its folder, which would tell about this machine: the record may go to the Hub."""
+    names = (f"{Path(spec).name}{'' if number == 1 else f' ({number})'} {split}" for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def describe(record: dict[str, Any], folder: Path) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hf_xner.errors import InputError
+from hf_xner.labels import convert_tags
+from hf_xner.whole_files import whole_file
 
 if TYPE_CHECKING:
     from hf_xner.inference.inputs import Item
@@ -100,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
     with _opened_input(args.file) as source, _opened_output(args.output) as target, _tagger(args) as tagger:
         chunk = args.chunk or (1 if source.isatty() else 1024)
         for item, tagged in _answers(tagger, read_items(source, args.file, kind), args.threshold, chunk):
-            target.write(FORMATS[args.format](item, tagged).encode("utf-8", "replace"))
+            answer = FORMATS[args.format](item, in_iob2(tagged, tagger.decoder.scheme))
+            target.write(answer.encode("utf-8", "replace"))
             target.flush()
     return 0
 
@@ -121,6 +124,14 @@ def _tagger(args: argparse.Namespace) -> Tagger:
         on_long_input=args.on_long_input,
         batch_subwords=args.batch_subwords,
     )
+
+
+def in_iob2(tagged: TaggedSentence, scheme: str) -> TaggedSentence:
+    """The answer with its tags in IOB2, which is what evaluation and other programs read."""
+    if scheme == "iob2":
+        return tagged
+    tags = [tag for begin, end in tagged.sentences for tag in convert_tags(tagged.tags[begin:end], scheme, "iob2")]
+    return replace(tagged, tokens=[replace(token, tag=tag) for token, tag in zip(tagged.tokens, tags, strict=True)])
 
 
 def _answers(
@@ -163,16 +174,10 @@ def _opened_output(name: str) -> Iterator[BinaryIO]:
     if name == "-":
         yield sys.stdout.buffer
         return
-    path = Path(name)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(aside, "wb") as stream:
+        with whole_file(Path(name)) as aside, open(aside, "wb") as stream:
             yield stream
-        os.replace(aside, path)
     except OSError as error:
         raise InputError(
             f"cannot write the file ({error.strerror or error})", where=name, remedy="check the folder and free space"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()

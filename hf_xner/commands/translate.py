@@ -166,11 +166,12 @@ def _target_sentences(args: argparse.Namespace) -> list[list[str]]:
 
 def _write_columns(dataset: Dataset, path: Path) -> None:
     """Token TAB tag lines, an empty line after each sentence; tabs, because a token may hold a space."""
+    from hf_xner.data.formats.columns import escaped
     from hf_xner.translation.segments import tag_strings
 
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for tokens, tags in zip(dataset["tokens"], tag_strings(dataset), strict=True):
-            file.writelines(f"{token}\t{tag}\n" for token, tag in zip(tokens, tags, strict=True))
+            file.writelines(f"{escaped(token)}\t{tag}\n" for token, tag in zip(tokens, tags, strict=True))
             file.write("\n")
 
 

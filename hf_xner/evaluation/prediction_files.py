@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from hf_xner.errors import InputError
 from hf_xner.labels import split_tag
+from hf_xner.whole_files import whole_file
 
 _WHITE_SPACE = re.compile(r"\s+")
 _COLUMN_BREAK = re.compile(r"[ \t]+")
@@ -58,7 +58,8 @@ def write_predictions(
         )
     text = "".join(_format_sentences(tokens, gold, predicted))
     try:
-        _write_atomically(path, text)
+        with whole_file(path) as aside, open(aside, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
     except OSError as error:
         raise InputError(
             f"cannot write the file ({error.strerror})", where=str(path), remedy="check the folder and the free space"
@@ -115,20 +116,6 @@ def _format_sentences(
         _check_tags((*gold_tags, *predicted_tags), f"sentence {number}")
         lines = zip((_WHITE_SPACE.sub("_", word) or "_" for word in words), gold_tags, predicted_tags, strict=True)
         yield "".join(f"{word} {gold_tag} {predicted_tag}\n" for word, gold_tag, predicted_tag in lines) + "\n"
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(aside, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
 
 
 def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -40,7 +40,7 @@ def device_of(model: torch.nn.Module) -> torch.device:
 def native_bf16(device: torch.device) -> bool:
     """Whether `device` multiplies in bfloat16 itself; where it does not, bfloat16 is slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
         return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False

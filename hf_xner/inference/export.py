@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_xner.errors import InputError
-from hf_xner.inference.loading import GRAPH_FOLDER, GRAPHS, load_tagger, reads_words
+from hf_xner.inference.loading import GRAPH_FOLDER, GRAPHS, OWN_MODELS, load_tagger, reads_words
 from hf_xner.inference.onnx_export import check_graph, export_graph, require_packages
 from hf_xner.inference.onnx_model import OnnxTokenClassifier
 from hf_xner.inference.quantisation import RECIPES, Recipe, quantise
@@ -55,6 +55,8 @@ def export_tagger(
             where=name,
             remedy="distil it into an encoder (xner train augmented --distil_to ENCODER) and export that",
         )
+    if model.config.model_type.startswith(OWN_MODELS):
+        raise InputError("a research model", where=name, remedy="export the run's student")
     folder = Path(folder)
     digest = _digest(model)
     record = _earlier(folder, digest) or {"model": {"name": Path(name).name, "sha256": digest}, "graphs": {}, "f1": {}}
@@ -76,8 +78,9 @@ def export_tagger(
             after = None if measure is None else measure(OnnxTokenClassifier(graph, model.config), tokenizer)
         facts["bytes"] = sum(path.stat().st_size for path in _files(aside / file))
         record["graphs"][file] = facts
+        record["f1"] = _without(record["f1"], kind)  # of the graph that this one replaces
         if before is not None and after is not None:
-            record["f1"] = {**record["f1"], **_side_by_side(record["f1"], kind, before, after)}
+            record["f1"] |= _side_by_side(record["f1"], kind, before, after)
         model.config.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
         (aside / RECORD).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -113,6 +116,14 @@ def _quantised(
 def greatest_drop(before: Scores, after: Scores) -> float:
     """By how many points F1 fell on the corpus, and in the way of reading, on which it fell most."""
     return max(before[corpus][kind] - after[corpus][kind] for corpus in before for kind in before[corpus])
+
+
+def _without(scores: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The scores but for those of a kind of graph."""
+    return {
+        corpus: {way: {name: f1 for name, f1 in kinds.items() if name != kind} for way, kinds in ways.items()}
+        for corpus, ways in scores.items()
+    }
 
 
 def _side_by_side(earlier: dict[str, Any], kind: str, before: Scores, after: Scores) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hf_xner.data.formats.columns import DOCUMENT, METADATA
+from hf_xner.data.formats.columns import DOCUMENT, METADATA, split_runs
 from hf_xner.data.formats.records import check_strings, check_tags, check_text
+from hf_xner.data.formats.text import BLANK
 from hf_xner.errors import InputError
 from hf_xner.labels import split_tag
 
@@ -99,7 +100,7 @@ def _conll(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:
     rows: list[tuple[int, list[str]]] = []
     tagged: bool | None = None
     for number, line in lines:
-        if line.strip() and not line.startswith(DOCUMENT):
+        if line.strip(BLANK) and not line.startswith(DOCUMENT):
             if not METADATA.match(line):
                 rows.append((number, _columns(line, f"{name}:{number}")))
             continue
@@ -112,7 +113,8 @@ def _conll(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:
 
 
 def _columns(line: str, where: str) -> list[str]:
-    columns = [cell.strip() for cell in line.rstrip("\t ").split("\t")] if "\t" in line else line.split()
+    # As corpora are read: other white space is a part of words.
+    columns = [cell.strip(BLANK) for cell in line.rstrip(BLANK).split("\t")] if "\t" in line else split_runs(line)
     if len(columns) >= 8 and columns[0].isdigit():
         raise InputError(
             "this looks like CoNLL-U, whose first column is a number",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from hf_xner.errors import InputError
 from hf_xner.inference.device import local_device
@@ -21,6 +22,8 @@ OWN_MODELS = "xner-"  # how the types of the research models begin
 # Where a graph may lie, in a folder or this folder of it: our name first, then those of other exporters.
 GRAPH_FOLDER = "onnx"
 GRAPHS = {"fp32": ("model.onnx",), "int8": ("model_int8.onnx", "model_quantized.onnx")}
+# What loading raises: nothing there, damaged weights, or those of another model.
+BROKEN = (OSError, ValueError, RuntimeError, SafetensorError)
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -155,7 +158,7 @@ def _load_weights(name: str, precision: str, device: str | torch.device | None) 
     weights = torch.bfloat16 if precision == "bf16" else torch.float32
     try:
         model = AutoModelForTokenClassification.from_pretrained(name, dtype=weights)
-    except (OSError, ValueError) as error:
+    except BROKEN as error:
         raise unusable(name, "tagger", error) from error
     _check_tags(model.config, name)
     return model.eval().to(local_device() if device is None else _checked_device(device)), tokenizer
@@ -180,7 +183,7 @@ def _load_word_model(name: str, precision: str, device: str | torch.device | Non
     try:
         extractor = AutoFeatureExtractor.from_pretrained(name)
         model = AutoModelForTokenClassification.from_pretrained(name, dtype=torch.float32)
-    except (OSError, ValueError) as error:
+    except BROKEN as error:
         raise unusable(name, "BiLSTM-CRF with its word vectors", error) from error
     _check_tags(model.config, name)
     return model.eval().to(local_device() if device is None else _checked_device(device)), extractor

@@ -48,6 +48,9 @@ def quantise(source: Path, target: Path, recipe: Recipe) -> None:
     require_packages()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    for path in (target, target.with_name(f"{target.name}.data")):
+        path.unlink(missing_ok=True)  # onnx would append its weights to those of an earlier recipe
+
     with _quiet():
         quantize_dynamic(
             str(source),

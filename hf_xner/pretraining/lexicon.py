@@ -11,6 +11,7 @@ import numpy as np
 
 from hf_xner.errors import InputError
 from hf_xner.pretraining.corpus import encode_lines, read_lines
+from hf_xner.pretraining.tokenizer import UNKNOWN
 
 HUB = "en"  # dictionaries and parallel lines are between English and each other language
 FREQUENT_WORDS = 40_000  # words of a language, most frequent first, that can be replaced or stand in for another
@@ -86,8 +87,13 @@ def cased_pairs(
 
 
 def encode_lexicon(pairs: Sequence[tuple[str, str]], tokenizer: Any, target: Path) -> None:
-    """Write pairs as sub-words: `.npz` with `ids` and `ends` (2 * pairs,), even entries are the words replaced."""
-    encoded = list(encode_lines((word for pair in pairs for word in pair), tokenizer))
+    """Write pairs as sub-words: `.npz` with `ids` and `ends` (2 * pairs,), even entries are the words replaced.
+
+    A pair with a word that the vocabulary cannot spell is left out: all such words would be one.
+    """
+    words = encode_lines((word for pair in pairs for word in pair), tokenizer)
+    spelt = (pair for pair in zip(words, words, strict=True) if all(len(ids) and UNKNOWN not in ids for ids in pair))
+    encoded = [ids for pair in spelt for ids in pair]
     partial = target.with_suffix(".partial.npz")
     flat = np.fromiter((i for ids in encoded for i in ids), dtype=np.int64)
     np.savez(partial, ids=flat, ends=np.cumsum([len(ids) for ids in encoded], dtype=np.int64))

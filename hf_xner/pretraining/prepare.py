@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -11,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from hf_xner.errors import InputError
 from hf_xner.pretraining.corpus import (
     encode_language,
     encode_pairs,
     load_text,
     sample_lines,
     text_files,
+    write_json,
 )
 from hf_xner.pretraining.initialise import Vectors, retrofit, train_vectors, write_sentences
 from hf_xner.pretraining.lexicon import (
@@ -32,8 +35,33 @@ from hf_xner.pretraining.rows import Rows, RowSettings
 from hf_xner.pretraining.tokenizer import continuation_flags, load_tokenizer, train_tokenizer
 
 logger = logging.getLogger(__name__)
+PREPARED = "prepared.json"
 TOKENIZER_CHARACTERS = 90_000_000
 VECTOR_ROWS = RowSettings(length=258, smoothing=0.8, switched=0.6, switch_rate=0.5, asked_back=0.0, parallel=0.0)
+
+
+def check_prepared(folder: Path, options: dict[str, Any]) -> None:
+    """Refuse a folder that was prepared with other options: what is in it is not made again.
+
+    Args:
+        folder: The run's folder; `prepared.json` in it holds the options.
+        options: Those that say what is prepared, without places, which differ between machines.
+
+    Raises:
+        InputError: One of them differs.
+    """
+    path = folder / PREPARED
+    if not path.is_file():
+        write_json(path, options)
+        return
+    known = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in options.items():
+        if known.get(name) != value:
+            raise InputError(
+                f"{folder} was prepared with {known.get(name)}, not {value}",
+                where=f"--{name}",
+                remedy="take another --output_dir",
+            )
 
 
 def prepare_tokenizer(folder: Path, texts: Sequence[Path], languages: Sequence[str], vocab_size: int) -> Any:

@@ -14,6 +14,8 @@ import torch
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from hf_xner.errors import InputError
+from hf_xner.inference.device import local_device, native_bf16
 from hf_xner.pretraining.export import export_encoder
 from hf_xner.pretraining.initialise import Vectors, calibrate, initialise
 from hf_xner.pretraining.masking import IGNORE
@@ -70,14 +72,6 @@ class Schedule:
         """Share of the peak rate at a step, counted over the whole training."""
         last = max(1, int(self.steps * self.decay))
         return min(1.0, (step + 1) / max(1, self.warmup), max(0.0, (self.steps - step) / last))
-
-
-def fast_bf16() -> bool:
-    """Whether bf16 matrix products are native here (emulated ones are slower than float32)."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
 
 
 class HeldOut(Dataset):
@@ -202,6 +196,9 @@ def train(
 
     Returns:
         The trained model.
+
+    Raises:
+        InputError: The folder holds a training of more steps.
     """
     continuation = continuation_flags(tokenizer)
     collator = Collator(continuation, rows.mask_rate, rows.seed)
@@ -211,7 +208,10 @@ def train(
         checkpoint = latest_checkpoint(place)
         if checkpoint is not None:
             model = MaskedEncoder.from_pretrained(checkpoint, dtype=torch.float32)
-            if _step(checkpoint) >= end - begin:
+            if _step(checkpoint) > end - begin:  # what is there has not decayed at this step
+                done = begin + _step(checkpoint)
+                raise InputError(f"{done} steps are done already", where="--steps", remedy=f"give more than {done}")
+            if _step(checkpoint) == end - begin:
                 continue
         dataset = Rows(
             data,
@@ -286,7 +286,7 @@ def _trainer(
         max_grad_norm=1.0,
         optim="adamw_torch_fused",
         use_cpu=not torch.cuda.is_available(),
-        bf16=fast_bf16(),
+        bf16=native_bf16(local_device()),
         train_sampling_strategy="sequential",
         dataloader_num_workers=schedule.workers,
         remove_unused_columns=False,
@@ -300,6 +300,8 @@ def _trainer(
         report_to="none",
         disable_tqdm=True,
     )
+    # Alone, a process would spread over all GPUs with as many times the batch, and read every row as many times.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
     count = min(HELD_OUT_ROWS, *(max(1, len(ids) // (dataset.settings.length - 2)) for ids in dataset.text.values()))
     return PretrainingTrainer(
         model=model,

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_xner.data.formats.columns import DOCUMENT, METADATA
+from hf_xner.data.formats.columns import escaped
 from hf_xner.errors import InputError
 from hf_xner.labels import Span, tags_from_spans
 from hf_xner.review.sampling import Array
@@ -261,8 +261,7 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _column(word: str) -> str:
-    word = _UNPRINTABLE.sub("_", word) or "_"
-    return f"_{word[1:]}" if word.startswith(DOCUMENT) or METADATA.match(f"{word} O") else word
+    return escaped(_UNPRINTABLE.sub("_", word) or "_")
 
 
 def _spans(values: Sequence[Sequence[Any]]) -> list[Span]:

@@ -139,6 +139,12 @@ def _coerced(name: str, value: Any, kind: Any) -> Any:
     """`value` in the form that its option has: YAML gives 5e-5 as text, Python callers give 3 for 3.0 or one seed."""
     if kind in (float, float | None) and isinstance(value, (str, int)) and not isinstance(value, bool):
         value = _number(name, value)
+    if kind in (str, str | None) and isinstance(value, bool):
+        raise InputError(
+            f"{value} where text is needed",
+            where=f"--{name}",
+            remedy="quote it: in YAML no, yes, on and off are no text",
+        )
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{value} is not a finite number", where=f"--{name}")
     if kind in (list[str], list[str] | None) and isinstance(value, str):

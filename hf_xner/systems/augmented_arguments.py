@@ -168,6 +168,8 @@ class Arguments(SystemArguments):
                 raise InputError(f"{getattr(self, name)} is less than 1", where=f"--{name}")
         if self.keep_words < 0:
             raise InputError(f"{self.keep_words} is less than 0", where="--keep_words")
+        if not self.mapping_seeds or min(self.mapping_seeds) < 0:
+            raise InputError(f"{self.mapping_seeds} are not one or more seeds from 0 on", where="--mapping_seeds")
         if not 0 <= self.dropout < 1 or self.vector_length < 0:
             raise InputError("dropout is in [0, 1), a length at least 0", where="--dropout, --vector_length")
         if not self.target or len(self.source) != 1 or not self.variants:

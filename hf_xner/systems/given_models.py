@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from hf_xner.data.specs import parse_spec
 from hf_xner.errors import InputError
 from hf_xner.inference.loading import load_tagger, unusable
@@ -62,10 +60,7 @@ def given_model(name: str, *, load: bool = True) -> GivenModel:
     tags = tuple(config.id2label[number] for number in range(len(config.id2label)))
     _check(name, config, tags)
     if load:
-        try:
-            load_tagger(name)
-        except (SafetensorError, RuntimeError) as error:  # damaged weights, or those of another model
-            raise unusable(name, "tagger", error) from error
+        load_tagger(name)
     return GivenModel(name, model_digest(name), _folder(name), tags)
 
 

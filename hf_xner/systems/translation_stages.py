@@ -237,7 +237,8 @@ def _warn_of_no_language(space: Workspace, options: TranslationOptions) -> None:
 def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
     corpus, target = space.corpus(spec), space.corpus(space.arguments.target)
     refuse_same_corpus(corpus, target, spec, space.arguments.target)
-    data = require_split(corpus, "train", spec, tags=True)
+    remedy = f"translate it too: xner translate {source.spec} --splits train {source.split}"
+    data = require_split(corpus, source.split, spec, tags=True, remedy=remedy)
     names = set(data.features["ner_tags"].feature.names)
     if not names <= set(source.tag_names):
         raise InputError(
@@ -248,7 +249,7 @@ def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
     # Its tags must be the source's: a part of the target corpus would bring the target's own.
     refuse_other_entities(source.data, data)
     _refuse_tags_of_target(source.data, data, target, spec)
-    return _with_tags_of(source, space.labelled(spec, "train"))
+    return _with_tags_of(source, space.labelled(spec, source.split))
 
 
 def _refuse_tags_of_target(source: Dataset, given: Dataset, target: DatasetDict, spec: str) -> None:

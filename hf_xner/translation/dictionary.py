@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from hf_xner.errors import InputError
-from hf_xner.translation.files import whole_file
 from hf_xner.translation.mapping import Mapping
 from hf_xner.translation.retrieval import csls
 from hf_xner.translation.seeds import read_dictionary
 from hf_xner.translation.vectors import WordVectors
+from hf_xner.whole_files import whole_file
 
 NEIGHBOURS = 10
 

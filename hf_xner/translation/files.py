@@ -66,18 +66,6 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from None
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes the place of `path` only if all went well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield aside
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def check_replaceable(path: Path, marker: str) -> Path:
     """Refuse an output folder that holds what this program has not written.
 

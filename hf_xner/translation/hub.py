@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from hf_xner.model_digest import folder_digest, model_commit
 from hf_xner.translation.device import checked_device
 from hf_xner.translation.translation_cache import TranslationCache
 
+logger = logging.getLogger(__name__)
 _REMEDY = "name a Marian, NLLB or M2M100 model, or a folder that holds one"
 _PACKAGES = 'install what its tokenizer needs: pip install "hf_xner[translation]"'
 
@@ -45,7 +47,7 @@ class HubTranslator:
         revision: str | None = None,
         version: str | None = None,
         beams: int = 4,
-        max_new_tokens: int = 128,
+        max_new_tokens: int = 256,
         batch: int = 64,
         device: str = "cpu",
     ) -> None:
@@ -74,6 +76,7 @@ class HubTranslator:
         """
         if self.model is not None:
             return
+        import torch
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
         device = checked_device(self.device)
@@ -81,7 +84,7 @@ class HubTranslator:
         revision = self.version if _COMMIT.fullmatch(self.version) else self.revision
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(self.name, revision=revision)
-            model = AutoModelForSeq2SeqLM.from_pretrained(self.name, revision=revision)
+            model = AutoModelForSeq2SeqLM.from_pretrained(self.name, revision=revision, dtype=torch.float32)
         except (OSError, ValueError, ImportError) as error:
             lacking = isinstance(error, ImportError) or "sentencepiece" in str(error).lower()
             raise InputError(
@@ -121,7 +124,17 @@ class HubTranslator:
             generated = self.model.generate(
                 **encoded, num_beams=self.beams, do_sample=False, max_new_tokens=self.max_new_tokens, **extra
             )
+        self._warn_of_cuts(texts, generated)
         return list(self.tokenizer.batch_decode(generated, skip_special_tokens=True))
+
+    def _warn_of_cuts(self, texts: list[str], generated: Any) -> None:
+        """Tell of texts whose translation lacks its end, or that are longer than the model reads."""
+        end = self.model.generation_config.eos_token_id
+        ends = set(end if isinstance(end, list) else [end])
+        for text, row in zip(texts, generated.tolist(), strict=True):
+            whole = len(self.tokenizer(self.prefix + text, truncation=False)["input_ids"])
+            if whole > self.tokenizer.model_max_length or not ends & set(row[1:]):  # it may begin with one
+                logger.warning("%s: the translation of '%s …' is cut off at its end", self.name, text[:60])
 
     def _set_languages(self) -> None:
         vocabulary = self.tokenizer.get_vocab()

@@ -197,6 +197,8 @@ def learn_adversarially(
     adversarial, settings = adversarial or AdversarialSettings(), settings or Refinement()
     if not seeds:
         raise InputError("no seeds", where="--seeds", remedy="give at least one")
+    if min(seeds) < 0:
+        raise InputError(f"{min(seeds)} is less than 0", where="--seeds")
     refiner = _refiner(source, target, settings, mapped, None)
     runs: list[dict[str, Any]] = []
     refined: list[Refined] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +105,7 @@ def _tei_entries(path: Path) -> Iterator[tuple[str, str]]:
                 if _name(element) == "entry":
                     yield from _entry(element)
                     element.clear()
-    except (ElementTree.ParseError, EOFError, OSError) as error:
+    except (ElementTree.ParseError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
         raise InputError(f"is no TEI dictionary ({error})", where=str(path), remedy="fetch it again") from None
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from hf_xner.errors import InputError
-from hf_xner.translation.files import numbered_lines, whole_file
+from hf_xner.translation.files import numbered_lines
+from hf_xner.whole_files import whole_file
 
 ZERO_REPLACEMENT = 0.01  # MUSE's: a vector without direction has no cosine
 CHUNK = 4096  # lines parsed before they become one array
@@ -206,7 +207,14 @@ class _Reader:
         if self._rows:
             self._chunks.append(np.stack(self._rows))
             self._rows = []
-        return np.concatenate(self._chunks) if self._chunks else np.zeros((0, self.width or 0), np.float32)
+        # Chunk by chunk, each let go once it is copied: a second copy of a large file would not fit.
+        whole = np.empty((sum(map(len, self._chunks)), self.width or 0), np.float32)
+        begin = len(whole)
+        while self._chunks:
+            chunk = self._chunks.pop()
+            whole[begin - len(chunk) : begin] = chunk
+            begin -= len(chunk)
+        return whole
 
     def _keep(self, values: np.ndarray) -> None:
         if not values.any():

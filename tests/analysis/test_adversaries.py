@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from toy import Finished
 
 from hf_xner.analysis import adversaries
 from hf_xner.analysis.adversaries import figure, held_out
-from hf_xner.analysis.opened_run import open_run
+from hf_xner.analysis.opened_run import OpenedRun, open_run
 from hf_xner.cli import main
 from hf_xner.data.feeds import FEEDS
 from hf_xner.errors import InputError
@@ -59,6 +60,27 @@ def test_held_out_corpora_are_made_of_development_sentences(transadv_run: Finish
     assert made["translated"]["tokens"][:] != made["source"]["tokens"][:]
     text = held_out(opened, ("target_text",), "validation", 10)["target_text"]
     assert "ner_tags" not in text.column_names and len(text) == 10
+
+
+def test_a_given_translation_is_read_as_far_as_it_goes(transadv_run: Finished, tmp_path: Path, monkeypatch):
+    opened = open_run(transadv_run.folder, "transadv")
+    made = held_out(opened, ("translated",), "validation", 10)["translated"]
+    source, dictionary = transadv_run.options["source"], transadv_run.options["dictionary"]
+    command = ["translate", str(source[0] if isinstance(source, list) else source), "--to", "es"]
+    command += ["--dictionary", dictionary, "--keep", "--output", str(tmp_path / "given"), "--splits", "train"]
+    assert main(command) == 0
+
+    def with_given() -> OpenedRun:
+        opened = open_run(transadv_run.folder, "transadv")
+        given = replace(opened.space.arguments, translated=str(tmp_path / "given"), dictionary=None)
+        monkeypatch.setattr(opened.space, "arguments", given)
+        return opened
+
+    with pytest.raises(InputError, match="no split 'validation'.*translate it too: xner translate .* validation"):
+        held_out(with_given(), ("translated",), "validation", 10)
+    assert main([*command, "validation"]) == 0
+    again = held_out(with_given(), ("translated",), "validation", 10)["translated"]
+    assert again["tokens"][:] == made["tokens"][:]
 
 
 def test_bars_stand_where_there_is_something_to_tell():

@@ -57,6 +57,13 @@ def test_options_reach_the_export_and_the_record_is_printed(tiny_model_dir, corp
     assert "int8 loses at most 0.10 points" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_corpora_of_one_name_are_all_measured():
+    names: dict[str, int] = {}
+    for spec in ("a/es", "b/es", "c/es", "conll2002:es"):
+        names[export._published_name(spec, "test", names)] = 0
+    assert list(names) == ["es test", "es (2) test", "es (3) test", "conll2002:es test"]
+
+
 def test_mistakes_are_told_before_the_work(tiny_model_dir, corpus, tmp_path):
     out = ("--output", str(tmp_path / "out"))
     with pytest.raises(InputError, match="no format; add --onnx"):

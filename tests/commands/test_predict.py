@@ -15,6 +15,7 @@ import pytest
 
 from hf_xner.commands import predict
 from hf_xner.errors import InputError
+from hf_xner.inference.results import TaggedSentence, TaggedToken
 from hf_xner.inference.tagger import Tagger
 
 TEXT = "Angela Merkel visited Kiel. John in Bonn.\n\nthe bank\n"
@@ -73,6 +74,16 @@ def test_conll_keeps_words_and_gold_and_is_ready_for_evaluation(tiny_model_dir, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.conll", "out.conll"]
 
 
+def test_other_schemes_are_written_as_iob2():
+    tokens = [
+        TaggedToken(text, 0, 1, tag, 1.0)
+        for text, tag in zip("abcd", ("B-PER", "E-PER", "S-LOC", "S-LOC"), strict=True)
+    ]
+    tagged = TaggedSentence("a b c d", tokens, [], [(0, 3), (3, 4)], 4, 1, False)
+    assert predict.in_iob2(tagged, "iobes").tags == ["B-PER", "I-PER", "B-LOC", "B-LOC"]
+    assert predict.in_iob2(tagged, "iob2") is tagged
+
+
 def test_threshold_leaves_entities_out(tiny_model_dir, stdin, capsysbinary):
     """User demand 25."""
     outcomes = {}
@@ -102,7 +113,7 @@ def test_a_mistake_leaves_no_half_written_file(tiny_model_dir, tmp_path):
         run(str(tiny_model_dir), str(tmp_path / "missing.txt"))
     (tmp_path / "in.txt").write_text("Kiel")
     with pytest.raises(InputError, match="out.conll: cannot write the file"):
-        run(str(tiny_model_dir), str(tmp_path / "in.txt"), "--output", str(tmp_path / "nowhere" / "out.conll"))
+        run(str(tiny_model_dir), str(tmp_path / "in.txt"), "--output", str(tmp_path / "in.txt" / "out.conll"))
 
 
 def test_long_sentences_are_refused_where_asked(tiny_model_dir, stdin):

@@ -80,8 +80,10 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         read_predictions(tmp_path / "none.txt")
     with pytest.raises(InputError, match=r"cannot read the file \(Is a directory\)"):
         read_predictions(tmp_path)
-    with pytest.raises(InputError, match=r"cannot write the file \(No such file or directory\); check the folder"):
-        write_predictions(tmp_path / "none" / "p.txt", TOKENS, GOLD, PREDICTED)
+    write_predictions(tmp_path / "new" / "p.txt", TOKENS, GOLD, PREDICTED)
+    assert read_predictions(tmp_path / "new" / "p.txt").gold == GOLD
+    with pytest.raises(InputError, match=r"cannot write the file \(File exists\); check the folder"):
+        write_predictions(tmp_path / "new" / "p.txt" / "q.txt", TOKENS, GOLD, PREDICTED)
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ def test_each_line_of_words_is_one_sentence():
         ("-DOCSTART- -X- O\n\nKiel B-LOC\r\n\r\n", [(["Kiel"], ["B-LOC"])]),
         ("-DOCSTART- -DOCSTART- O\nKiel N B-LOC\n", [(["Kiel"], ["B-LOC"])]),
         ("# id 7f domain=en\nKiel _ _ B-LOC\n# _ _ O\n", [(["Kiel", "#"], ["B-LOC", "O"])]),
+        ("10\u00a0000 O\n\u00a0 B-LOC\n", [(["10\u00a0000", "\u00a0"], ["O", "B-LOC"])]),
+        ("#text O\n", [(["#text"], ["O"])]),
         ("New York\tB-LOC\n", [(["New York"], ["B-LOC"])]),
         ("Kiel\nis\n\nhere\n", [(["Kiel", "is"], None), (["here"], None)]),
         ("Kiel NNP\nis VBZ\n", [(["Kiel", "is"], None)]),

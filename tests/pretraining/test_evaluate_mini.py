@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from transformers import BertConfig, BertModel
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -45,6 +47,17 @@ def test_scores_are_kept_and_not_made_again(script, tmp_path, tiny_encoder_dir, 
     monkeypatch.setattr(sys, "argv", [*command, "--seeds", "1", "2"])
     assert script.main() == 0 and len(calls) == 4
     assert "| random twin | 53.0 ± 1.4 | 1.0 ± 0.0 |" in capsys.readouterr().out
+    # Another encoder under the same name is another one.
+    other = BertModel.from_pretrained(tiny_encoder_dir)
+    other.embeddings.word_embeddings.weight.data += 1
+    shape = BertConfig.from_pretrained(tiny_encoder_dir, num_hidden_layers=1)
+    for name, model in (("weights", other), ("shape", BertModel(shape))):
+        shutil.copytree(tiny_encoder_dir, tmp_path / name)
+        model.save_pretrained(tmp_path / name)
+        command[2] = f"new={tmp_path / name}"
+        monkeypatch.setattr(sys, "argv", [*command, "--seeds", "1"])
+        assert script.main() == 0
+    assert len(calls) == 4 + 1 + 2, "the twin of a shape is always the same one"
 
 
 def test_twin_has_other_weights(script, tiny_encoder_dir, tmp_path):

@@ -47,6 +47,13 @@ def lexicon(prepared, tmp_path):
     return Lexicon(tmp_path / "l.npz")
 
 
+def test_words_that_the_vocabulary_cannot_spell_are_left_out(prepared, tmp_path):
+    """All of them would be one unknown sub-word, with everybody's translations."""
+    encode_lexicon([("dog", "부엌"), ("챕터", "house"), ("dog", "perro")], prepared[1], tmp_path / "l.npz")
+    assert len(Lexicon(tmp_path / "l.npz")) == 1
+    assert len(Lexicon(tmp_path / "l.npz").translations.popitem()[1]) == 1
+
+
 def test_each_direction_replaces_words_of_its_first_language(prepared):
     data, tokenizer = prepared
     ids = {word: tokenizer.convert_tokens_to_ids(word) for word in ("dog", "perro")}

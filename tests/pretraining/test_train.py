@@ -14,6 +14,7 @@ import torch
 from hf_xner.errors import InputError
 from hf_xner.pretraining.export import export_encoder, loss_curve
 from hf_xner.pretraining.initialise import Vectors, vector_width
+from hf_xner.pretraining.prepare import check_prepared
 from hf_xner.pretraining.rows import RowSettings
 from hf_xner.pretraining.train import COMPLETE, Schedule, Shape, latest_checkpoint, stages, train
 
@@ -90,6 +91,15 @@ def test_ending_early_and_going_on(prepared, tmp_path):
     assert latest_checkpoint(tmp_path / "stage-2").name == "checkpoint-4"
     later = run(prepared, tmp_path, replace(SCHEDULE, steps=6))
     assert latest_checkpoint(tmp_path / "stage-2").name == "checkpoint-6" and not same(early, later)
+    with pytest.raises(InputError, match="--steps: 6 steps are done already; give more than 6"):
+        run(prepared, tmp_path, replace(SCHEDULE, steps=5))
+
+
+def test_a_folder_is_prepared_once(tmp_path):
+    check_prepared(tmp_path, {"languages": ["en", "es"], "corpora": []})
+    check_prepared(tmp_path, {"languages": ["en", "es"], "corpora": []})
+    with pytest.raises(InputError, match=r"--corpora: .* was prepared with \[\], not \['a:es'\]; take another"):
+        check_prepared(tmp_path, {"languages": ["en", "es"], "corpora": ["a:es"]})
 
 
 def test_training_learns(prepared, tmp_path):
@@ -167,6 +177,9 @@ def test_words_of_corpora_become_text_without_tags(tmp_path):
         (["--growth", "1-3"], "--growth: '1-3' is not LAYERS:STEP; write for example 3:8000"),
         (["--layers", "3", "--growth", "2:3"], "--growth: depths [2, 3] are not each a multiple of the one before"),
         (["--steps", "2"], "--steps: 2 steps end before the last growth at step 3"),
+        (["--heads", "3"], "--hidden, --heads: 64 are no 3 heads of one width, 32 or more"),
+        (["--heads", "4"], "--hidden, --heads: 64 are no 4 heads of one width, 32 or more"),
+        (["--length", "65"], "--length: 65 is more than 64 positions"),
         (["--languages", "en", "en"], "--languages: a language is named twice"),
         (["--languages", "xx"], "no xx.txt or xx.txt.xz; add the file or leave the language out of --languages"),
     ],

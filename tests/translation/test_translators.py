@@ -164,7 +164,7 @@ def marian(tmp_path_factory: pytest.TempPathFactory) -> Path:
         decoder_attention_heads=2,
         encoder_ffn_dim=16,
         decoder_ffn_dim=16,
-        max_position_embeddings=160,
+        max_position_embeddings=300,
         pad_token_id=0,
         eos_token_id=1,
         decoder_start_token_id=0,
@@ -187,6 +187,19 @@ def test_hub_translations_do_not_depend_on_batches(marian: Path) -> None:
     assert any(first) and one.prefix == ">>es<< " and isinstance(one, PhraseTranslator)
     assert one.translate_words([]) == []
     assert one.identity != HubTranslator(marian, target="es").identity
+
+
+def test_a_translation_without_its_end_is_told_of(marian: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is cut off is kept, and nobody would find it again in a corpus of thousands."""
+    HubTranslator(marian, target="es", max_new_tokens=1, beams=1).translate_phrases(["a b c"])
+    assert "the translation of 'a b c …' is cut off at its end" not in caplog.text, (
+        "the last one is forced to be an end"
+    )
+    translator = HubTranslator(marian, target="es", max_new_tokens=2, beams=1)
+    translator.load()
+    translator.model.generation_config.forced_eos_token_id = None
+    translator.translate_phrases(["a b c"])
+    assert "the translation of 'a b c …' is cut off at its end" in caplog.text
 
 
 def test_a_target_that_a_marian_model_lacks_is_refused(marian: Path) -> None:
@@ -306,7 +319,7 @@ def test_the_cache_answers_without_the_model(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("hf_xner.translation.hub.model_commit", commit)
     cache = tmp_path / "c.sqlite"
     online = build_translator(options("org/marian", cache), ())
-    assert online.identity == f"hub:org/marian:{'c' * 40}:None:es:4:128"
+    assert online.identity == f"hub:org/marian:{'c' * 40}:None:es:4:256"
     TranslationCache(cache).put(f"{online.identity}:word", {"a": "A"})
     assert build_translator(options("org/marian", cache, offline=True), ()).translate_words(["a"]) == ["A"]
     assert asked == ["org/marian"], "offline nobody is asked"

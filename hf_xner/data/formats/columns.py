@@ -11,12 +11,17 @@ from hf_xner.data.formats.text import BLANK, RawSentence, place
 from hf_xner.errors import InputError
 
 DOCUMENT = "-DOCSTART-"
-# Lines that CoNLL-U, UNER and MultiCoNER put before a sentence. A token "#" never looks like this: its second column
-# would be the tag, a part of speech or "_".
-METADATA = re.compile(r"#\s*(?:(id|sent_id)\s*=?\s+(\S+)|(?:text|newdoc|newpar|global\.columns)\b)")
+# Lines that CoNLL-U, UNER and MultiCoNER put before a sentence. A token never looks like this: after a "#" of its
+# own comes its tag, a part of speech or "_", and "#text" is a hashtag.
+METADATA = re.compile(r"#\s+(?:(id|sent_id)\s*=?\s+(\S+)|(?:text|newdoc|newpar|global\.columns)\b)")
 LANGUAGE_PREFIX = re.compile(r"([A-Za-z]{2,8}(?:-[A-Za-z]{1,9})*):")
 STRUCTURE = re.compile(r"<[A-Z]+>")
 SEPARATORS = {"\t": "a tab", " ": "a space", ",": "a comma", ";": "a semicolon"}
+
+
+def escaped(word: str) -> str:
+    """A word as a column file can hold it: one that would begin a comment or a document begins with `_` instead."""
+    return f"_{word[1:]}" if word.startswith(DOCUMENT) or METADATA.match(f"{word} O") else word
 
 
 @dataclass(frozen=True)
