@@ -44,10 +44,13 @@ def model_commit(name: str, revision: str | None = None, *, remedy: str) -> str 
     Raises:
         InputError: Neither knows it.
     """
-    from transformers import AutoConfig
+    from transformers.utils import cached_file
+    from transformers.utils.hub import extract_commit_hash
 
     try:
-        return getattr(AutoConfig.from_pretrained(name, revision=revision), "_commit_hash", None)
+        # Read off where the file lies: a configuration object does not know its commit in every transformers, and
+        # making one of a model with code of its own asks whether to run that code.
+        return extract_commit_hash(cached_file(name, "config.json", revision=revision), None)
     except (OSError, ValueError) as error:
         raise InputError(
             "there is no such folder, and the Hub gave nothing either", where=name, remedy=remedy

@@ -91,7 +91,10 @@ def _session(args: argparse.Namespace, folder: Path) -> Session:
     from hf_xner.review.session import SESSION, Session
 
     logging.disable_progress_bar()
-    text = None if args.text is None else TextFile(args.text, args.input)
+    session = Session(folder) if (folder / SESSION).exists() else None
+    # Without --input, a text goes on being read as what it began as, whatever its name says.
+    kind = args.input or (session.facts["text"]["kind"] if session else None)
+    text = None if args.text is None else TextFile(args.text, kind)
     models = find_models(args.model, args.teacher)
     asked = {
         name: value
@@ -99,11 +102,10 @@ def _session(args: argparse.Namespace, folder: Path) -> Session:
         if (value := getattr(args, name)) is not None
     }
     settings = DrawSettings(**asked, device=args.device)
-    if not (folder / SESSION).exists():
+    if session is None:
         if text is None:
             raise InputError("no text was given", where="--text", remedy="add --text FILE")
         return begin(folder, _name(args.model), models, text, settings)
-    session = Session(folder)
     _check(session, asked, models, text)
     if args.sentences is None or args.sentences <= len(session.drawn) or not session.facts["next_priority"]:
         return session
@@ -129,8 +131,8 @@ def _check(session: Session, asked: dict[str, Any], models: Models, text: TextFi
                 remedy="leave it out to go on, or begin another review with another --output",
             )
     if text is not None:
-        require_text(text, session.facts["text"]["sha256"])
-    if model_digest(models.student) != session.facts["student"]:
+        require_text(text, session.facts["text"]["sha256"], session.facts["text"]["kind"])
+    if model_digest(models.student, remedy="check the name of the tagger") != session.facts["student"]:
         raise InputError(
             "the tagger is not the one that the review began with",
             where=models.student,

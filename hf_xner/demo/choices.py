@@ -125,22 +125,32 @@ def _title(facts: RunFacts) -> str:
 def _about(facts: RunFacts) -> str:
     """What the run's records tell."""
     language = facts.language_names or "named-entity"
-    if facts.zero_resource:
-        how = f"from labels in {facts.source_names} and text without labels"
-    elif facts.target is None:
+    if facts.target is None:
         how = "from labels in that language"
-    else:
+    elif facts.results["target_labels_used"]:
         how = "with the help of labels in that language"
+    else:
+        how = f"from {_origin(facts)}"
     made = facts.system if facts.system == facts.variant else f"{facts.system} ({facts.variant})"
     parts = [f"A {language} tagger, made by {made} {how}.", f"Types: {', '.join(facts.types)}."]
     if facts.figures:
         figures = facts.figures[0]
         f1 = figures.rows[0]
-        parts.append(
-            f"F1 on {figures.name} ({figures.sentences:,} sentences): {f1.tagger} as used here, {f1.plain} in a plain "
-            "pipeline."
-        )
+        plain = "" if facts.decodes_itself else f", {f1.plain} in a plain pipeline"
+        parts.append(f"F1 on {figures.name} ({figures.sentences:,} sentences): {f1.tagger} as used here{plain}.")
+    parts += [f"Not zero-resource: {warning}." for warning in facts.warnings]
     return " ".join(parts).replace("`", "")
+
+
+def _origin(facts: RunFacts) -> str:
+    """What a tagger learnt from without labels of its target."""
+    parts = [f"labels in {facts.source_names}"] if facts.source_names else []
+    if facts.teachers or not parts:
+        parts.append("what its teacher knows" if len(facts.teachers) == 1 else "what its teachers know")
+    if facts.learnt_from_text:
+        parts.append("text without labels")
+    *before, last = parts
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def _why_none(teachers: Teachers) -> str:

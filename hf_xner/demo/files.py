@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import shutil
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hf_xner.demo.limits import Limits
@@ -19,6 +21,7 @@ from hf_xner.inference.results import TaggedSentence
 UPLOADS = (".txt", ".conll", ".jsonl")
 COLUMNS = ("input", "type", "text", "start", "end", "score")
 KEPT_SECONDS = 3600
+SWEEP_SECONDS = 300  # how often what is older is looked for: also while nobody asks anything
 NAME_CHARACTERS = 50  # of four bytes at most: file systems take 255 bytes
 Answers = Sequence[tuple[Item, TaggedSentence]]
 
@@ -43,11 +46,19 @@ def read_upload(path: str, name: str, limits: Limits) -> list[Item]:
 
 
 class Downloads:
-    """A folder of files to take away, each for an hour; it goes when this object, or Python, ends."""
+    """A folder of files to take away, each for about an hour; it goes when this object, or Python, ends.
 
-    def __init__(self) -> None:
+    Args:
+        sweep_seconds: How often what is older is removed, by a thread of its own.
+    """
+
+    def __init__(self, sweep_seconds: float = SWEEP_SECONDS) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="xner_demo_"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        ended = threading.Event()
+        weakref.finalize(self, _end, self.folder, ended)
+        # It must not hold this object, which would then never end.
+        sweeper = threading.Thread(target=_keep_sweeping, args=(self.folder, sweep_seconds, ended), daemon=True)
+        sweeper.start()
 
     def write(self, name: str, answers: Answers) -> tuple[str, str]:
         """Write answers as CSV (an entity a row) and as JSON (a list of what `xner predict --format jsonl` gives).
@@ -59,7 +70,6 @@ class Downloads:
         Returns:
             The paths of both.
         """
-        self._sweep()
         name = name[:NAME_CHARACTERS]
         place = Path(tempfile.mkdtemp(dir=self.folder))
         paths = place / f"{name}.csv", place / f"{name}.json"
@@ -72,11 +82,25 @@ class Downloads:
             stream.write("[\n" + ",\n".join(jsonl(item, tagged).rstrip("\n") for item, tagged in answers) + "\n]\n")
         return str(paths[0]), str(paths[1])
 
-    def _sweep(self) -> None:
-        latest = time.time() - KEPT_SECONDS
-        for place in self.folder.iterdir():
-            if place.stat().st_mtime < latest:
-                shutil.rmtree(place, ignore_errors=True)
+
+def _keep_sweeping(folder: Path, seconds: float, ended: threading.Event) -> None:
+    while not ended.wait(seconds):
+        sweep(folder)
+
+
+def _end(folder: Path, ended: threading.Event) -> None:
+    ended.set()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what has lain in a folder for more than `KEPT_SECONDS`, whoever else removes things there meanwhile."""
+    latest = time.time() - KEPT_SECONDS
+    with suppress(OSError):
+        for place in list(folder.iterdir()):
+            with suppress(OSError):
+                if place.stat().st_mtime < latest:
+                    shutil.rmtree(place)
 
 
 def entity_rows(texts: Iterable[TaggedSentence]) -> list[tuple[int, str, str, int, int, float]]:

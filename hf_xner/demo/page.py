@@ -13,7 +13,7 @@ from hf_xner.demo import render
 from hf_xner.demo.api import GUIDE, TEXTS, add_api
 from hf_xner.demo.choices import Choice
 from hf_xner.demo.examples import EXAMPLES, example_language
-from hf_xner.demo.files import KEPT_SECONDS, UPLOADS, Downloads
+from hf_xner.demo.files import KEPT_SECONDS, SWEEP_SECONDS, UPLOADS, Downloads
 from hf_xner.demo.highlight import colours, joined_pieces, pieces
 from hf_xner.demo.limits import Limits
 from hf_xner.demo.service import FileAnswer, Service, TextAnswer
@@ -112,7 +112,7 @@ def build_page(service: Service, downloads: Downloads) -> gr.Blocks:
         downloads: Holds the files to take away.
     """
     first = service.choice()
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(SWEEP_SECONDS, KEPT_SECONDS)) as page:
         gr.Markdown(f"# {TITLE}")
         with gr.Row():
             names = list(service.choices)
@@ -293,5 +293,5 @@ def _file_guide(limits: Limits) -> str:
     return (
         ".txt: a text a line; .conll: a word a line, an empty line after each sentence; .jsonl: an object a line with "
         f"'text' or 'tokens'. UTF-8, at most {limits.file_bytes / 1e6:g} MB and {limits.sentences:,} sentences. Files "
-        "are removed after an hour."
+        "are removed after about an hour."
     )

@@ -32,6 +32,15 @@ _SHOWN_SETTINGS = (
     "discriminator_learning_rate",
     "batch_size",
 )
+# Variants that are applied to the target as they are: no sentence of its text took part. All others learnt from it.
+WITHOUT_TEXT = {
+    *("mt", "joint", "supervised"),
+    *("data_transfer", "combination"),
+    *("teacher", "src", "entity", "context", "order"),
+    *("source_mono", "source_mono_no_char", "source_mono_random", "source_mono_random_no_char"),
+    *("cross_word", "cross_word_no_char", "cross_shared", "cross_shared_no_char"),
+}
+_APPLIED = re.compile(r"mt_(?!sim$)")  # mt_avg, mt_de; mt_sim weighs its teachers by the target's text
 _OF_A_TRAINING = {"epochs", "learning_rate"}
 
 _BEFORE_PUNCTUATION = re.compile(r" ([,.;:!?)\]»])")
@@ -125,6 +134,11 @@ class RunFacts:
     def zero_resource(self) -> bool:
         """Whether no target tag took part in any way that is known of."""
         return self.target is not None and not self.results["target_labels_used"] and not self.warnings
+
+    @property
+    def learnt_from_text(self) -> bool:
+        """Whether unlabelled text of the target took part in its training."""
+        return self.variant not in WITHOUT_TEXT and not _APPLIED.match(self.variant)
 
     @property
     def research_only(self) -> bool:

@@ -29,7 +29,7 @@ def space_card(
     """Write it.
 
     Args:
-        models: The models shown; none for the one that comes with hf_xner.
+        models: The models shown; none for the small one that is trained at the start.
         sdk_version: Version of gradio that the app was tested with.
         title: The Space's title.
         app_file: The program that starts it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from hf_xner.inference.tagger import Tagger
 from hf_xner.labels import Span, entity_types
 from hf_xner.model_digest import model_digest
 from hf_xner.review.agreement import Agreement
-from hf_xner.review.models import Models
+from hf_xner.review.models import REMEDY, Models
 from hf_xner.review.reading import TextFile
 from hf_xner.review.sampling import RANDOM_SHARE, priorities, sentence_weights, take
 from hf_xner.review.session import DrawnSentence, Session, write_session
@@ -93,12 +93,13 @@ def begin(folder: Path, name: str, models: Models, text: TextFile, settings: Dra
     weights = sentence_weights(entities, np.maximum(unsure, 0), settings.random_share)
     priority = priorities(weights, settings.seed)
     drawn, threshold = _fetch(text, taggers, weights, priority, settings.sentences)
-    require_text(text, digest)
+    require_text(text, digest, text.kind)
     facts = {
         "name": name,
         "student": model_digest(models.student),
         "teacher": models.teacher is not None,
         "teacher_name": models.teacher_name,
+        "teacher_digest": _teacher_digest(models),
         "why_no_teacher": models.why_no_teacher,
         "types": entity_types(taggers.student.decoder.tag_names),
         "decoding": settings.decoding,
@@ -131,9 +132,10 @@ def extend(session: Session, models: Models, text: TextFile, sentences: int, dev
         device: Where the taggers run.
 
     Raises:
-        InputError: The text is not the one that the session began with.
+        InputError: The text or the teacher is not the one that the session began with.
     """
-    require_text(text, session.facts["text"]["sha256"])
+    require_text(text, session.facts["text"]["sha256"], session.facts["text"]["kind"])
+    _require_teacher(models, session.facts)
     settings = DrawSettings(sentences, decoding=session.facts["decoding"], device=device)
     if not session.facts["teacher"]:
         models = replace(models, teacher=None)
@@ -143,18 +145,53 @@ def extend(session: Session, models: Models, text: TextFile, sentences: int, dev
     return write_session(session.folder, facts, drawn)
 
 
-def require_text(text: TextFile, digest: str) -> None:
-    """Refuse a text that is not the one with this digest.
+def require_text(text: TextFile, digest: str, kind: str) -> None:
+    """Refuse a text that is not the one with this digest, or that is read as another kind of file.
 
     Raises:
-        InputError: It has changed.
+        InputError: It has changed, or other sentences would be read from it.
     """
+    if text.kind != kind:
+        raise InputError(
+            f"the review began with the text read as {kind}, not {text.kind}",
+            where="--input",
+            remedy="leave it out to go on, or begin another review with another --output",
+        )
     if text.digest() != digest:
         raise InputError(
             "the text has changed since the review began",
             where=str(text.path),
             remedy="give the text as it was, or begin another review with another --output",
         )
+
+
+def _require_teacher(models: Models, facts: Mapping[str, Any]) -> None:
+    """Refuse to draw without the teacher that the session's other sentences have the answers of.
+
+    Raises:
+        InputError: There is none, or another one.
+    """
+    if not facts["teacher"]:
+        return
+    began = facts.get("teacher_name") or "one"  # reviews begun by earlier versions have neither name nor digest
+    remedy = "give the same --teacher, or begin another review with another --output"
+    if models.teacher is None:
+        why = models.why_no_teacher.removesuffix(f"; {REMEDY}")
+        raise InputError(
+            f"the review compares with a teacher ({began}), and drawing more needs it{why and f': {why}'}",
+            where="--teacher",
+            remedy=remedy,
+        )
+    if facts.get("teacher_digest") not in (None, _teacher_digest(models)):
+        raise InputError(
+            f"the teacher {models.teacher_name} is not the model that the review began with ({began})",
+            where="--teacher",
+            remedy=remedy,
+        )
+
+
+def _teacher_digest(models: Models) -> str | None:
+    return None if models.teacher is None else model_digest(models.teacher, remedy="check --teacher")
 
 
 def _fetch(

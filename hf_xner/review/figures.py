@@ -124,7 +124,8 @@ def figures(session: Session) -> dict[str, Any]:
     judgement = Judgement(session)
     content["estimates"] = {measure: judgement.ratio(measure).estimate().to_dict() for measure in MEASURES}
     content["per_type"] = {name: _of_type(judgement, name) for name in session.types}
-    if session.facts["teacher"]:
+    # Earlier versions drew more without the teacher: it did not find nothing there, it was not asked.
+    if session.facts["teacher"] and all(sentence.teacher is not None for sentence, _ in judged):
         content["teacher"] = {
             measure: judgement.ratio(measure, who="teacher").estimate().to_dict() for measure in MEASURES
         }

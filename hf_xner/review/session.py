@@ -115,7 +115,7 @@ class Session:
             raise InputError("holds no review", where=str(folder), remedy="begin one with --text FILE")
         try:
             lines = (folder / SAMPLE).read_text(encoding="utf-8").split("\n")
-            self.drawn = [DrawnSentence.from_dict(json.loads(line)) for line in lines if line]
+            self.drawn = self._drawn([line for line in lines if line])
             answers = json.loads((folder / ANSWERS).read_text(encoding="utf-8")) if (folder / ANSWERS).exists() else {}
             self.answers = {
                 int(position): Answer(answer["status"], _spans(answer["entities"]), answer["seconds"])
@@ -125,6 +125,14 @@ class Session:
             raise InputError(
                 f"the review cannot be read ({type(error).__name__}: {error})", where=str(folder), remedy=REMEDY
             ) from error
+
+    def _drawn(self, lines: Sequence[str]) -> list[DrawnSentence]:
+        """The sample, without what an extension that was cut off before its `session.json` left behind it."""
+        size = self.facts.get("drawn", len(lines))  # reviews begun by earlier versions have none
+        drawn = [DrawnSentence.from_dict(json.loads(line)) for line in lines[:size]]
+        if len(drawn) < size:
+            raise ValueError(f"{SAMPLE} has {len(drawn)} sentences of {size}")
+        return drawn
 
     @property
     def types(self) -> list[str]:
@@ -204,7 +212,7 @@ def write_session(
 
     Args:
         folder: Where.
-        facts: The content of `session.json`.
+        facts: The content of `session.json`, but for the size of the sample.
         drawn: The sample.
         weights: Weight and priority of every sentence of the text; None to keep those that are there.
 
@@ -220,7 +228,7 @@ def write_session(
             aside.replace(folder / WEIGHTS)
         lines = (json.dumps(asdict(sentence), ensure_ascii=False, allow_nan=False) for sentence in drawn)
         _write_text(folder / SAMPLE, "".join(f"{line}\n" for line in lines))
-        write_json(folder / SESSION, {"format": FORMAT, **facts})
+        write_json(folder / SESSION, {"format": FORMAT, **facts, "drawn": len(drawn)})
     return Session(folder)
 
 
@@ -243,7 +251,7 @@ def held(folder: Path) -> Iterator[None]:
                     )
                 yield
     finally:
-        if not was_there and {path.name for path in folder.iterdir()} == {LOCK}:
+        if not was_there and folder.is_dir() and {path.name for path in folder.iterdir()} == {LOCK}:
             shutil.rmtree(folder)  # refused before anything was drawn
 
 

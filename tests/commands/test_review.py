@@ -6,16 +6,20 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from demo.fixtures import toy_run
 
 from hf_xner.cli import main
 from hf_xner.commands import review
 from hf_xner.data.readers import read_file
+
+__all__ = ["toy_run"]
 
 LINES = [
     "Angela Merkel visited Kiel .",
@@ -115,16 +119,54 @@ def test_a_review_from_beginning_to_report(tiny_model_dir, text, tmp_path, answe
 
 def test_more_sentences_are_drawn_when_asked_for(tiny_model_dir, text, tmp_path, answers, capsys):
     options = ["review", str(tiny_model_dir), "--output", str(tmp_path / "review"), "--device", "cpu"]
+    teacher = ["--teacher", str(tiny_model_dir)]
     answers("", "")
-    assert main([*options, "--text", str(text), "--sentences", "2", "--teacher", str(tiny_model_dir)]) == 0
+    assert main([*options, "--text", str(text), "--sentences", "2", *teacher]) == 0
     out = capsys.readouterr().out
     assert "a larger --sentences draws more" in out and "agree on 100.0 % of entities" in out
     assert main([*options, "--sentences", "3"]) == 2
     assert "--text: 2 sentences are drawn, and drawing more needs the text; add --text FILE" in capsys.readouterr().err
+    # Without its teacher the further sentences would count as ones in which it finds nothing.
+    assert main([*options, "--text", str(text), "--sentences", "3"]) == 2
+    assert "--teacher: the review compares with a teacher" in capsys.readouterr().err
     answers("")
-    assert main([*options, "--text", str(text), "--sentences", "3"]) == 0
+    assert main([*options, "--text", str(text), "--sentences", "3", *teacher]) == 0
     out = capsys.readouterr().out
     assert PROMPT.search(out)[0].startswith("-- 3 of 3") and "3 of 3 drawn sentences looked at" in out
+    assert "(its teacher)" in out
+
+
+def test_more_is_drawn_with_the_teacher_that_is_found_from_the_run(toy_run, text, tmp_path, answers, capsys):
+    """As the README shows it: nobody names the teacher, neither to begin nor to draw more."""
+    options = ["review", str(toy_run), "--output", str(tmp_path / "review"), "--device", "cpu", "--text", str(text)]
+    answers("", "")
+    assert main([*options, "--sentences", "2"]) == 0
+    answers("")
+    assert main([*options, "--sentences", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "3 of 3 drawn sentences looked at" in out and "The teacher is teacher, seed 1" in out
+    run = json.loads((toy_run / "run.json").read_text())
+    run["arguments"]["store"] = str(tmp_path / "nowhere")
+    pruned = shutil.copytree(toy_run, tmp_path / "pruned")
+    (pruned / "run.json").write_text(json.dumps(run))
+    options[1] = str(pruned)
+    assert main([*options, "--sentences", "4"]) == 2
+    told = capsys.readouterr().err
+    assert "--teacher: the review compares with a teacher (teacher, seed 1), and drawing more needs it: " in told
+    assert "is no longer in the store; give the same --teacher" in told and told.count("\n") == 1
+
+
+def test_a_text_goes_on_being_read_as_it_began(tiny_model_dir, text, tmp_path, answers, capsys):
+    options = ["review", str(tiny_model_dir), "--output", str(tmp_path / "review"), "--device", "cpu"]
+    moved = text.rename(tmp_path / "my.txt")  # a text of several sentences a line, by its name
+    moved.write_text("John visited Bonn . Angela Merkel visited Kiel .\nthe bank\nBonn\n")
+    assert main([*options, "--text", str(moved), "--input", "words", "--sentences", "2"]) == 0
+    capsys.readouterr()
+    assert main([*options, "--text", str(moved), "--input", "text", "--sentences", "3"]) == 2
+    assert "--input: the review began with the text read as words, not text" in capsys.readouterr().err
+    assert main([*options, "--text", str(moved), "--sentences", "3"]) == 0
+    drawn = [json.loads(line) for line in (tmp_path / "review" / "sample.jsonl").read_text().splitlines()]
+    assert sorted(" ".join(one["words"]) for one in drawn) == sorted(moved.read_text().splitlines())
 
 
 def test_what_cannot_be_meant_ends_with_one_line(tiny_model_dir, text, tmp_path, answers, capsys):
@@ -155,8 +197,6 @@ def test_what_cannot_be_meant_ends_with_one_line(tiny_model_dir, text, tmp_path,
 
 
 def test_another_tagger_is_not_reviewed_by_the_same_answers(tiny_model_dir, text, tmp_path, answers, capsys):
-    import shutil
-
     model = tmp_path / "model"
     shutil.copytree(tiny_model_dir, model)
     options = ["review", str(model), "--output", str(tmp_path / "review"), "--device", "cpu", "--text", str(text)]

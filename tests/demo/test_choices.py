@@ -5,9 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hub.fixtures import change_results
+from hub.made_run import make_run
 
 from hf_xner.demo.choices import NO_RUN, NO_STORE, NO_TEACHER, find_choices
 from hf_xner.errors import InputError
+from hf_xner.hub.run_facts import WITHOUT_TEXT
 
 
 @pytest.fixture
@@ -49,6 +52,64 @@ def point_to_store(run: Path, store: Path) -> None:
     marker = json.loads((run / "run.json").read_text())
     marker["arguments"]["store"] = str(store)
     (run / "run.json").write_text(json.dumps(marker))
+
+
+def told(run: Path) -> str:
+    return find_choices([str(run)])[0].about
+
+
+@pytest.mark.parametrize(
+    ("system", "variant", "used", "made"),
+    [
+        ("tsl", "tsl", False, "made by tsl from labels in English and text without labels."),
+        ("tsl", "mt", False, "made by tsl (mt) from labels in English."),
+        ("msd", "teacher", False, "made by msd (teacher) from labels in English."),
+        ("tsl", "supervised", True, "made by tsl (supervised) with the help of labels in that language."),
+    ],
+)
+def test_what_a_tagger_learnt_from_is_told_by_variant(
+    tmp_path: Path, tiny_model_dir: Path, system: str, variant: str, used: bool, made: str
+):
+    run = make_run(tmp_path / "run", tiny_model_dir, system=system, shares={variant: 0.8})
+    assert json.loads((run / "results.json").read_text())["target_labels_used"] is used
+    assert f"A Spanish tagger, {made}" in told(run)
+
+
+def test_taggers_of_given_teachers_are_told_without_a_gap(tmp_path: Path, tiny_model_dir: Path):
+    """No source is known then, so that no language can be named."""
+    run = make_run(tmp_path / "run", tiny_model_dir)
+    for teachers, known in ((["de"], "what its teacher knows"), (["de", "nl"], "what its teachers know")):
+        change_results(run, arguments={"source": [], "teacher": teachers})
+        assert f"made by tsl from {known} and text without labels." in told(run)
+        change_results(run, arguments={"source": ["sample:en"]})
+        assert f"made by tsl from labels in English, {known} and text without labels." in told(run)
+
+
+def test_a_doubt_is_told_and_not_taken_for_the_use_of_labels(tmp_path: Path, tiny_model_dir: Path):
+    doubt = "the teacher de is trained on labels of conll2002:es"
+    run = make_run(tmp_path / "run", tiny_model_dir, facts={"warnings": [doubt]})
+    assert "with the help of labels" not in told(run) and f"Not zero-resource: {doubt}." in told(run)
+    change_results(run, target_labels_used=True)
+    assert "made by tsl with the help of labels in that language." in told(run)
+
+
+def test_no_pipeline_is_spoken_of_where_none_can_run_the_model(tmp_path: Path, tiny_model_dir: Path):
+    run = make_run(tmp_path / "run", tiny_model_dir)
+    assert "as used here, " in told(run) and "in a plain pipeline." in told(run)
+    (run / "student" / "tokenizer_config.json").unlink()
+    config = json.loads((run / "student" / "config.json").read_text())
+    (run / "student" / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoConfig": "a.B"}}))
+    assert "as used here." in told(run) and "pipeline" not in told(run)
+
+
+def test_every_variant_that_uses_no_text_is_one_of_a_system():
+    """A variant that is called anew would otherwise be said to have learnt from text."""
+    from hf_xner.systems import augmented_arguments, msd, transadv, tsl, unitrans
+
+    modules = (augmented_arguments, msd, transadv, tsl, unitrans)
+    assert {name for module in modules for name in module.VARIANTS} >= WITHOUT_TEXT
+    assert set(msd.TEACHERS) | set(augmented_arguments.SETUPS) <= WITHOUT_TEXT
+    assert not (set(msd.STUDENTS) | set(transadv.STUDENTS)) & WITHOUT_TEXT
 
 
 def test_a_model_alone_has_nothing_beside_it(tiny_model_dir: Path):

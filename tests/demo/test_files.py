@@ -4,11 +4,14 @@ import csv
 import json
 import os
 import random
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hf_xner.demo.files import COLUMNS, KEPT_SECONDS, Downloads, read_upload
+from hf_xner.demo.files import COLUMNS, KEPT_SECONDS, Downloads, read_upload, sweep
 from hf_xner.demo.limits import Limits
 from hf_xner.errors import InputError
 from hf_xner.inference.inputs import Item
@@ -103,13 +106,39 @@ def test_a_file_with_a_long_name_can_be_taken_away():
     assert all(Path(path).is_file() for path in downloads.write("😀" * 62, []))
 
 
-def test_downloads_go_after_an_hour_and_with_their_folder():
-    downloads = Downloads()
-    old, _ = downloads.write("old", [])
-    hour_ago = os.path.getmtime(Path(old).parent) - KEPT_SECONDS - 5
-    os.utime(Path(old).parent, (hour_ago, hour_ago))
-    new, _ = downloads.write("new", [])
-    assert not os.path.exists(old) and os.path.exists(new)
-    folder = downloads.folder
+def age(place: Path) -> None:
+    hour_ago = os.path.getmtime(place) - KEPT_SECONDS - 5
+    os.utime(place, (hour_ago, hour_ago))
+
+
+def test_downloads_go_after_an_hour_though_nobody_asks_anything_and_with_their_folder():
+    downloads = Downloads(sweep_seconds=0.01)
+    (new, _), (old, _) = downloads.write("new", []), downloads.write("old", [])
+    age(Path(old).parent)
+    wait_until(lambda: not os.path.exists(old))
+    assert os.path.exists(new)
+    folder, before = downloads.folder, threading.active_count()
     del downloads
     assert not folder.exists()
+    wait_until(lambda: threading.active_count() < before)
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not reached() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert reached()
+
+
+def test_what_goes_while_it_is_looked_at_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Another thread may have removed what was listed; the rest is swept all the same."""
+    names = "abc"
+    for name in names:
+        (tmp_path / name).mkdir()
+        age(tmp_path / name)
+    listed = [tmp_path / "a", tmp_path / "gone", tmp_path / "b", tmp_path / "c"]
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter(listed))
+    sweep(tmp_path)
+    assert not any((tmp_path / name).exists() for name in names)
+    monkeypatch.undo()
+    sweep(tmp_path / "gone")

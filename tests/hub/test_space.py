@@ -18,9 +18,18 @@ def test_the_hub_reads_from_it_how_to_start_the_app():
     assert "| [org/tsl-sw](https://huggingface.co/org/tsl-sw) | see its card |" in card
 
 
-def test_without_models_it_shows_the_one_that_comes_with_hf_xner():
+def test_without_models_it_trains_one_at_its_start():
     card = space_card(sdk_version="6.31.0")
     assert SpaceCard(card).data.models is None and "research and demonstrations only" in card
+    assert "At its start it trains a small English-to-Spanish tagger" in card
+
+
+@pytest.mark.parametrize("models", [(), (ShownModel("org/tsl-es"),)])
+def test_it_tells_how_long_a_text_is_kept(models: tuple[ShownModel, ...]):
+    """What was typed lies in the files to take away, so it is not true that nothing is stored."""
+    card = " ".join(space_card(models, sdk_version="6.31.0").split())
+    assert "kept there for download, with what was found in it, for about an hour" in card
+    assert "not stored" not in card
 
 
 def test_a_title_cannot_break_out():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +103,44 @@ def test_without_a_teacher_nothing_is_compared(tmp_path, text, models):
     assert {sentence.teacher for sentence in session.drawn} == {None}
     # Even if one turns up later: the sentences drawn before have no answer of its.
     assert {sentence.teacher for sentence in extend(session, models, text, 20, "cpu").drawn} == {None}
+
+
+def test_more_is_drawn_only_with_the_teacher_of_the_beginning(tmp_path, text, models, tiny_model_dir):
+    """Sentences without its answers would count as ones in which it finds nothing."""
+    session = begin(tmp_path / "review", "tiny", models, text, settings())
+    why = "the teacher is no longer where it was; --teacher MODEL names one"
+    gone = replace(models, teacher=None, why_no_teacher=why)
+    with pytest.raises(InputError) as caught:
+        extend(session, gone, text, 20, "cpu")
+    assert str(caught.value) == (
+        "--teacher: the review compares with a teacher (teacher, seed 1), and drawing more needs it: the teacher is "
+        "no longer where it was; give the same --teacher, or begin another review with another --output"
+    )
+    with pytest.raises(InputError, match=r"\(teacher, seed 1\), and drawing more needs it; give the same --teacher"):
+        extend(session, Models(models.student, None), text, 20, "cpu")
+    other = shutil.copytree(tiny_model_dir, tmp_path / "other")
+    (other / "config.json").write_text((other / "config.json").read_text() + "\n")
+    with pytest.raises(InputError, match="--teacher: the teacher other is not the model that the review began with"):
+        extend(session, Models(models.student, str(other), "other"), text, 20, "cpu")
+    assert len(Session(tmp_path / "review").drawn) == 10
+    same = shutil.copytree(tiny_model_dir, tmp_path / "same")  # the same model, wherever it lies
+    larger = extend(session, Models(models.student, str(same), "same"), text, 20, "cpu")
+    assert len(larger.drawn) == 20 and all(one.teacher is not None for one in larger.drawn)
+    extend(larger, models, text, 25, "cpu")
+
+
+def test_a_review_of_before_the_record_goes_on_with_any_teacher_but_not_with_none(tmp_path, text, models):
+    session = begin(tmp_path / "review", "tiny", models, text, settings())
+    del session.facts["teacher_digest"], session.facts["teacher_name"]
+    with pytest.raises(InputError, match=r"compares with a teacher \(one\), and drawing more needs it; give the same"):
+        extend(session, Models(models.student, None), text, 20, "cpu")
+    assert len(extend(session, models, text, 20, "cpu").drawn) == 20
+
+
+def test_a_text_is_not_read_as_another_kind_of_file(tmp_path, text, models):
+    session = begin(tmp_path / "review", "tiny", models, text, settings())
+    with pytest.raises(InputError, match="--input: the review began with the text read as words, not text; leave it"):
+        extend(session, models, TextFile(text.path, "text"), 20, "cpu")
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from hf_xner.data.readers import read_file
 from hf_xner.evaluation.metrics import entity_scores
 from hf_xner.labels import Span, spans_from_tags, tags_from_spans
 from hf_xner.review.figures import BANDS, MEASURES, Judgement, current, figures
-from hf_xner.review.session import Session
+from hf_xner.review.session import Session, write_session
 
-from .conftest import capital_tagger, judged
+from .conftest import capital_tagger, drawn, facts, judged
 
 Sentences = list[tuple[list[str], list[str]]]
 
@@ -90,6 +90,20 @@ def test_scores_are_held_against_the_truth():
 def test_a_score_of_one_lies_in_the_last_band():
     judgement = Judgement(judged([set()], [[(Span("PER", 0, 1), 1.0)]], [0.5], 1, 1))
     assert judgement.band(0.95, 1.0)["share"] == 1 and judgement.band(0.9, 0.95)["share"] == 0
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_teacher_is_measured_only_where_it_was_asked_about_every_sentence(tmp_path, asked: bool):
+    """Reviews of earlier versions may hold sentences that were drawn without it."""
+    sentences = [
+        drawn(0, "Ana vive", [("PER", 0, 1)], 2.0, teacher=[Span("PER", 0, 1)]),
+        drawn(1, "nada", [], 1.0, teacher=[] if asked else None),
+    ]
+    session = write_session(tmp_path / "review", facts(teacher=True), sentences, (np.full(2, 0.5), np.ones(2)))
+    session.answer(0, [Span("PER", 0, 1)])
+    assert figures(session)["teacher"]["recall"]["value"] == 1
+    session.answer(1, [])
+    assert ("teacher" in figures(session)) is asked
 
 
 def test_figures_of_a_session(session: Session, monkeypatch):

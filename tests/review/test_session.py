@@ -103,6 +103,38 @@ def test_no_path_of_this_machine_is_kept(session, tmp_path):
     assert str(tmp_path) not in kept
 
 
+def test_an_extension_cut_off_between_its_files_leaves_the_sample_as_it_was(session, monkeypatch):
+    """The threshold is that of the smaller sample, so a larger one would be weighed wrongly."""
+    for place in range(3):
+        session.answer(place, [])
+    threshold = session.threshold
+
+    def killed(path, value):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "write_json", killed)
+        write_session(session.folder, {**session.facts, "next_priority": 0.0}, [*session.drawn, drawn(1, "más", [])])
+    again = Session(session.folder)
+    assert again.drawn == session.drawn and again.threshold == threshold == 0.5
+    larger = write_session(again.folder, {**again.facts, "next_priority": 0.0}, [*again.drawn, drawn(1, "más", [])])
+    assert len(larger.drawn) == 4 and larger.position == 3
+
+
+def test_a_review_of_before_the_size_was_kept_has_its_whole_sample(session):
+    content = json.loads((session.folder / "session.json").read_text())
+    assert content.pop("drawn") == 3
+    (session.folder / "session.json").write_text(json.dumps(content))
+    assert Session(session.folder).drawn == session.drawn
+
+
+def test_a_sample_that_has_lost_sentences_is_not_read(session):
+    lines = (session.folder / "sample.jsonl").read_text().splitlines(keepends=True)
+    (session.folder / "sample.jsonl").write_text("".join(lines[:2]))
+    with pytest.raises(InputError, match=r"cannot be read \(ValueError: sample.jsonl has 2 sentences of 3\)"):
+        Session(session.folder)
+
+
 def try_to_hold(folder, queue):
     try:
         with held(folder):
@@ -132,6 +164,15 @@ def test_a_refused_beginning_leaves_no_folder(tmp_path):
     assert not (tmp_path / "new" / "review").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file, not a folder"), held(tmp_path / "file"):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path, monkeypatch):
+    def refused(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refused)
+    with pytest.raises(InputError, match="review: cannot be written to"), held(tmp_path / "review"):
         pass
 
 

@@ -51,6 +51,7 @@ def test_the_card_tells_the_limits_that_hold():
         f"{limits.seconds:g} seconds",
     ):
         assert told in text
+    assert "every answer with its text (for download), are kept for about an hour" in " ".join(text.split())
 
 
 def test_importing_the_app_starts_nothing(monkeypatch: pytest.MonkeyPatch):
