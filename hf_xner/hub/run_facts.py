@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from hf_xner.errors import InputError
@@ -18,6 +17,7 @@ from hf_xner.hub.languages import hub_codes, language_name
 from hf_xner.hub.machine import this_machine
 from hf_xner.labels import entity_types
 from hf_xner.systems.files import read_json
+from hf_xner.systems.input_limit import input_limit
 from hf_xner.systems.run_folder import MARKER, RESULTS
 from hf_xner.systems.summary import PREDICTIONS, RESEARCH, STUDENT, bracketed, example_sentences
 
@@ -213,7 +213,7 @@ def collect_facts(folder: Path, *, examples: int = 5, language: str | None = Non
         encoder=encoder_of(results, asked, config),
         figures=figures,
         types=entity_types(config["id2label"].values()),
-        limit=_limit(student, config),
+        limit=input_limit(student),
         custom_code="auto_map" in config,
         pieces_hide_spaces=_is_sentencepiece(student),
         research=folder / RESEARCH if (folder / RESEARCH / "config.json").is_file() else None,
@@ -227,19 +227,6 @@ def _languages(corpora: list[CorpusFacts], results: dict[str, Any]) -> list[str]
     target = results["arguments"].get("target") or ""
     wanted = [corpus for corpus in corpora if (corpus.spec == target if target else True)]
     return list(dict.fromkeys(corpus.language for corpus in wanted if corpus.language))
-
-
-def _limit(student: Path, config: dict[str, Any]) -> int | None:
-    if not (student / "tokenizer_config.json").is_file():
-        return None
-    from hf_xner.data.encoding import longest_input
-
-    inner = config.get("encoder_config")
-    options = SimpleNamespace(**config)
-    if isinstance(inner, dict):
-        options.encoder_config = SimpleNamespace(**inner)
-    tokenizer = read_json(student / "tokenizer_config.json") or {}
-    return longest_input(SimpleNamespace(model_max_length=tokenizer.get("model_max_length")), options)
 
 
 def _is_sentencepiece(student: Path) -> bool:

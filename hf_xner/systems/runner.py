@@ -15,6 +15,7 @@ from hf_xner.labels import entity_types
 from hf_xner.systems import report
 from hf_xner.systems.arguments import SystemArguments
 from hf_xner.systems.files import read_json, write_json
+from hf_xner.systems.input_limit import state_input_limit
 from hf_xner.systems.processes import Processes, current_processes, on_main
 from hf_xner.systems.run_folder import RunFolder
 from hf_xner.systems.stage_records import RECORD
@@ -238,6 +239,7 @@ def _fill(
         if calibration is not None:
             decoding["temperature"] = calibration["temperature"]
         write_json(student / "config.json", config)
+        state_input_limit(student)
         for file in (HISTORY, HISTORY_PLOT):
             if (model.parent / file).exists():
                 shutil.copyfile(model.parent / file, folder.path / file)
