@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from hf_xner.data import describe
 from hf_xner.data.label_maps import check_compatible
 from hf_xner.labels import entity_types
+from hf_xner.models.builtin import ENCODERS
 from hf_xner.systems import report
 from hf_xner.systems.arguments import SystemArguments
 from hf_xner.systems.files import read_json, write_json
@@ -25,6 +26,9 @@ from hf_xner.systems.tagger_stages import TrainedTagger, calibrate_tagger, tag_n
 from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.training.fit import HISTORY_PLOT
 from hf_xner.training.history import HISTORY
+
+# Options that name models: folders, Hub ids, encoders that come with hf_xner.
+MODEL_OPTIONS = ("encoder", "student_encoder", "distil_to", "teacher")
 
 
 class System(Protocol):
@@ -155,6 +159,7 @@ def _results(
         "target_labels_used": bool(space.arguments.target)
         and (variant == "supervised" or space.arguments.select_on.startswith("target")),
         "oracle": space.arguments.select_on == "target_test",
+        "model_folders": _model_folders(space.arguments),
         "sets": {
             name: {"name": gold.name, "sentences": len(gold.data), "digest": gold.digest}
             for name, gold in sets.items()
@@ -167,6 +172,19 @@ def _results(
             for gap in report.differences(scores, name, baseline_of(system, next(iter(scores.values()))), variant)
         ],
         **space.facts,
+    }
+
+
+def _model_folders(arguments: SystemArguments) -> dict[str, bool | list[bool]]:
+    """Whether the models that options name are folders: from another place a relative one looks like a Hub id."""
+
+    def is_folder(name: str) -> bool:
+        return name not in ENCODERS and Path(name).expanduser().is_dir()
+
+    named = {option: value for option in MODEL_OPTIONS if (value := getattr(arguments, option, None))}
+    return {
+        option: [is_folder(name) for name in value] if isinstance(value, list) else is_folder(value)
+        for option, value in named.items()
     }
 
 
