@@ -41,11 +41,13 @@ def add_card_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write it; returns the exit code."""
     from hf_xner.hub.card import model_card
+    from hf_xner.hub.plan import refuse_oracle
     from hf_xner.hub.push import check_repo
-    from hf_xner.hub.run_facts import collect_facts
+    from hf_xner.hub.run_facts import collect_facts, read_results
 
     if args.repo is not None:
         check_repo(args.repo)
+    refuse_oracle(args.run_folder, read_results(args.run_folder))
     facts = collect_facts(args.run_folder, examples=args.examples, language=args.language)
     card = model_card(facts, repo=args.repo, licence=args.license)
     if args.output is None:

@@ -31,7 +31,9 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="the research model too (multi-channel, adversarial), with its code, in research/",
     )
-    parser.add_argument("--replace", action="store_true", help="put it in the place of another run's model")
+    parser.add_argument(
+        "--replace", action="store_true", help="put it in the place of another run's model, or of a card edited there"
+    )
     parser.add_argument(
         "--dry_run", "--dry-run", action="store_true", help="list what would go, with sizes; contacts nobody"
     )
@@ -54,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     for note in plan.notes:
         print(note)
     done = push(plan, Target(args.repo, args.revision, private=args.private, replace=args.replace))
+    if done.kept:
+        print(done.kept)
     print(_report(done, place))
     return 0
 

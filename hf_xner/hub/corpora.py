@@ -9,11 +9,13 @@ from typing import Any
 
 from hf_xner.data import describe
 from hf_xner.data.registry import CORPORA
+from hf_xner.hub.lineage import chosen_on, is_as_it_is, lineage_of
 from hf_xner.version import __version__
 
 LABELLED, UNLABELLED, SCORED = "labelled source", "unlabelled target text", "scored on"
 SELECTED = "labelled, picks the best epoch"
 BOUND = "labelled target (upper bound only)"
+COMPARED = "text without labels, to compare the teachers' languages"
 NOT_STATED = "not stated"
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]+)*")
 
@@ -64,18 +66,32 @@ def corpora_of(results: dict[str, Any]) -> list[CorpusFacts]:
         results: The run's `results.json`.
     """
     arguments = results["arguments"]
-    target, chosen_on = arguments.get("target") or "", arguments.get("select_on", "none")
+    target = arguments.get("target") or ""
     corpora = [describe_corpus(spec, (LABELLED,)) for spec in arguments["source"]]
     if target:
         corpora.append(describe_corpus(target, (UNLABELLED,)))
     if arguments.get("translated"):
         corpora.append(describe_corpus(arguments["translated"], ("labelled, translated from the source",)))
-    used = {SCORED: [gold["name"].rpartition(" ")[0] for gold in results["sets"].values()]}
-    if chosen_on != "none":
-        used[SELECTED] = [target if chosen_on.startswith("target") else arguments["source"][0]]
+    texts = list(arguments.get("teacher_text") or [])
+    known = {corpus.spec for corpus in corpora}
+    corpora += [describe_corpus(spec, ()) for spec in dict.fromkeys(texts) if spec not in known]
+    used = {COMPARED: texts, SCORED: [gold["name"].rpartition(" ")[0] for gold in results["sets"].values()]}
+    used[SELECTED] = _picked_on(results)
     if target and "supervised" in results["variants"]:
         used[BOUND] = [target]
     return [_with_roles(corpus, [role for role, specs in used.items() if corpus.spec in specs]) for corpus in corpora]
+
+
+def _picked_on(results: dict[str, Any]) -> list[str]:
+    """The corpora on whose labels the student's weights were picked."""
+    chosen = chosen_on(results)
+    if chosen == "none":
+        return []
+    if chosen.startswith("target"):
+        return [results["arguments"]["target"]]
+    # A student is picked on the first source, a teacher on its own.
+    sources = lineage_of(results).sources
+    return list(sources if is_as_it_is(results["student"]) else results["arguments"]["source"][:1])
 
 
 def _with_roles(corpus: CorpusFacts, roles: Sequence[str]) -> CorpusFacts:

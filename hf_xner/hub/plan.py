@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_xner.errors import InputError
-from hf_xner.hub.card import CARD, card_files, checked
+from hf_xner.hub.card import CARD, bare_card, card_files, checked
 from hf_xner.hub.clean import cleaned_config, cleaned_results, refuse_private
 from hf_xner.hub.files import Upload, model_files, total_size
 from hf_xner.hub.machine import this_machine
@@ -48,6 +48,7 @@ class PushPlan:
         results: `results.json` as it is published.
         files: The files.
         notes: What the author should know, a line each.
+        bare: The card says next to nothing, because a whole one could not be written.
     """
 
     repo: str
@@ -55,6 +56,7 @@ class PushPlan:
     results: dict[str, Any]
     files: list[Upload]
     notes: list[str]
+    bare: bool = False
 
     def listing(self) -> str:
         """The files with their sizes, and the notes."""
@@ -82,6 +84,7 @@ def make_plan(folder: Path, repo: str, *, research: bool = False, options: CardO
     machine = this_machine()
     results = cleaned_results(results, machine)
     files, notes = _card(folder, repo, options)
+    bare = any(file.path == CARD and file.read() == bare_card(repo).encode() for file in files)
     files.append(_json(RESULTS, results, folder / RESULTS))
     student, left_out = _model(folder / STUDENT, "")
     files += student
@@ -90,7 +93,7 @@ def make_plan(folder: Path, repo: str, *, research: bool = False, options: CardO
     files += _research(folder, notes, wanted=research)
     # A name that the repository's address tells anyway is no secret.
     refuse_private(files, machine.knowing(repo.partition("/")[0]), known_secrets())
-    return PushPlan(repo, _title(results), results, sorted(files, key=lambda file: file.path), notes)
+    return PushPlan(repo, _title(results), results, sorted(files, key=lambda file: file.path), notes, bare)
 
 
 def _title(results: Mapping[str, Any]) -> str:

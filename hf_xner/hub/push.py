@@ -6,6 +6,7 @@ there already are not sent, and a commit whose answer was lost is found to be th
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,15 +14,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hf_xner.errors import InputError
+from hf_xner.hub.card import CARD
 from hf_xner.hub.failures import no_token, with_retries
 from hf_xner.hub.plan import PushPlan
-from hf_xner.hub.remote import Remote, is_of_this_run, read_remote
+from hf_xner.hub.remote import Remote, is_of_this_run, last_change, read_remote
 from hf_xner.version import __version__
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 MAIN = "main"
+OUR_COMMIT = re.compile(r"\(hf_xner [^()]+\)\s*$")  # how the title of a push ends
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Target:
         repo: ORG/NAME.
         revision: Branch; made from main where it is missing.
         private: Make the repository private, and refuse one that is not.
-        replace: Overwrite what another run has left in the repository.
+        replace: Overwrite what another run has left in the repository, and a card that was edited there.
     """
 
     repo: str
@@ -51,6 +54,7 @@ class Pushed:
         sent: Paths that were sent.
         unchanged: How many files were there already.
         removed: Paths of another model that were removed.
+        kept: Why the card that was there stays, or "".
     """
 
     url: str = ""
@@ -58,6 +62,7 @@ class Pushed:
     sent: list[str] = field(default_factory=list)
     unchanged: int = 0
     removed: list[str] = field(default_factory=list)
+    kept: str = ""
 
 
 def check_repo(repo: str) -> None:
@@ -90,8 +95,9 @@ def push(
         sleep: Waits before another attempt; `time.sleep` by default.
 
     Raises:
-        InputError: There is no token, or the Hub refuses it; the name is taken by another model; the repository is
-            public though a private one was asked for; somebody else pushed meanwhile; the connection is lost for good.
+        InputError: There is no token, or the Hub refuses it; the name is taken by another model; its card was edited
+            there; the repository is public though a private one was asked for; somebody else pushed meanwhile; the
+            connection is lost for good.
     """
     from huggingface_hub import HfApi, get_token
 
@@ -111,14 +117,16 @@ def _attempt(api: HfApi, plan: PushPlan, target: Target, done: Pushed) -> None:
     remote = _opened(api, target)
     replace = target.replace or _is_copy_of_main(api, target, remote)
     _check(api, plan, target, remote, replace=replace)
-    new = [file for file in plan.files if not remote.has(file)]
+    done.kept = _kept_card(api, plan, target, remote)
+    files = [file for file in plan.files if not (done.kept and file.path == CARD)]
+    new = [file for file in files if not remote.has(file)]
     removed = remote.stale(plan.files) if replace else []
-    done.unchanged = len(plan.files) - len(done.sent or new)
+    done.unchanged = len(files) - len(done.sent or new)
     done.commit = remote.head
     if not new and not removed:
         return
     done.sent, done.removed = [file.path for file in new], removed
-    done.unchanged = len(plan.files) - len(new)
+    done.unchanged = len(files) - len(new)
     info = api.create_commit(
         target.repo,
         operations=list(_operations(new, removed)),
@@ -146,7 +154,7 @@ def _opened(api: HfApi, target: Target) -> Remote:
     try:
         remote = read_remote(api, target.repo, target.revision)
         if remote is None:
-            api.create_repo(target.repo, private=target.private)
+            api.create_repo(target.repo, private=target.private or None)  # None: as the owner has it by default
             remote = read_remote(api, target.repo, target.revision)
     except RevisionNotFoundError:
         _refuse_public(target, read_remote(api, target.repo, MAIN))
@@ -171,13 +179,43 @@ def _is_copy_of_main(api: HfApi, target: Target, remote: Remote) -> bool:
 
 def _check(api: HfApi, plan: PushPlan, target: Target, remote: Remote, *, replace: bool) -> None:
     _refuse_public(target, remote)
-    if replace or remote.is_empty() or is_of_this_run(api, target.repo, remote, plan.results):
+    if replace or remote.is_empty():
+        return
+    if is_of_this_run(api, target.repo, remote, plan.results):
+        _refuse_edited_card(api, plan, target, remote)
         return
     raise InputError(
         f"the repository holds another model ({target.revision}), and nothing was overwritten",
         where=target.repo,
         remedy="choose another --repo or --revision, or give --replace to put this run in its place",
     )
+
+
+def _refuse_edited_card(api: HfApi, plan: PushPlan, target: Target, remote: Remote) -> None:
+    """Refuse to overwrite what somebody has written into the card since the last push."""
+    if plan.bare or not _overwrites_card(plan, remote):
+        return
+    title = last_change(api, target.repo, remote, CARD)
+    if title is None or OUR_COMMIT.search(title):
+        return
+    raise InputError(
+        f"{CARD} was edited there ({' '.join(title.split())!r}, {target.revision}), and nothing was overwritten",
+        where=target.repo,
+        remedy=f"save it as {CARD} in the run folder, where it goes before a new one, or overwrite it with --replace",
+    )
+
+
+def _kept_card(api: HfApi, plan: PushPlan, target: Target, remote: Remote) -> str:
+    """Why the card that is there stays, or "": a bare one is no better than one of the same run."""
+    if not plan.bare or remote.is_empty() or not _overwrites_card(plan, remote):
+        return ""
+    ours = is_of_this_run(api, target.repo, remote, plan.results)
+    return f"the {CARD} that is there stays, since a bare one says less" if ours else ""
+
+
+def _overwrites_card(plan: PushPlan, remote: Remote) -> bool:
+    """Whether there is a card, and another than that of the plan."""
+    return CARD in remote.files and any(file.path == CARD and not remote.has(file) for file in plan.files)
 
 
 def _refuse_public(target: Target, remote: Remote | None) -> None:

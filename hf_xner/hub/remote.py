@@ -85,6 +85,13 @@ def is_of_this_run(api: HfApi, repo: str, remote: Remote, results: Mapping[str, 
     return isinstance(there, dict) and all(there.get(key) == results.get(key) for key in _SAME_RUN)
 
 
+def last_change(api: HfApi, repo: str, remote: Remote, path: str) -> str | None:
+    """Title of the commit that last changed a file; None where the Hub does not say."""
+    found = api.get_paths_info(repo, [path], revision=remote.head, expand=True)
+    commits = [entry.last_commit for entry in found if entry.path == path]
+    return commits[0].title if commits and commits[0] is not None else None
+
+
 def _digest(file: Upload, *, sha256: bool) -> str:
     """The digest that git (SHA-1 of a header and the content) or git LFS (SHA-256) knows a file by."""
     digest = hashlib.sha256() if sha256 else hashlib.sha1(f"blob {file.size}\0".encode(), usedforsecurity=False)

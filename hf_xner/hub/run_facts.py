@@ -6,18 +6,19 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from hf_xner.errors import InputError
 from hf_xner.hub.clean import cleaned_results
 from hf_xner.hub.corpora import CorpusFacts, corpora_of
-from hf_xner.hub.encoder import EncoderFacts, encoder_of
+from hf_xner.hub.encoder import EncoderFacts, encoder_of, teacher_encoder_of
 from hf_xner.hub.figures import SetFigures, figures_of
 from hf_xner.hub.languages import hub_codes, language_name
+from hf_xner.hub.lineage import Lineage, all_chosen_alike, chosen_on, is_as_it_is, lineage_of
 from hf_xner.hub.machine import this_machine
 from hf_xner.labels import entity_types
 from hf_xner.systems.files import read_json
+from hf_xner.systems.input_limit import input_limit
 from hf_xner.systems.run_folder import MARKER, RESULTS
 from hf_xner.systems.summary import PREDICTIONS, RESEARCH, STUDENT, bracketed, example_sentences
 
@@ -64,7 +65,7 @@ class RunFacts:
         folder: The run folder (only to read from).
         results: Its `results.json`, as it is published.
         corpora: Its corpora, sources first.
-        encoder: Its encoder; None for a model that has none.
+        encoder: What it began with: its encoder, or the tagger that it is a copy of; None for a model without one.
         figures: Its figures by set, the target's test set first.
         types: Entity types of the model.
         limit: Longest input, in sub-words with special tokens; None for a model that reads words, however many.
@@ -74,6 +75,7 @@ class RunFacts:
         research: Folder of the research model, None where the run has none.
         languages: Codes of the language it is for (given by the user, or that of its corpora).
         examples: Sentences of the first set, as the plain pipeline's tags give them.
+        teacher_encoder: The encoder of its teacher, where that is another one.
     """
 
     folder: Path
@@ -88,6 +90,7 @@ class RunFacts:
     research: Path | None
     languages: list[str]
     examples: list[Example] = field(default_factory=list)
+    teacher_encoder: EncoderFacts | None = None
 
     @property
     def system(self) -> str:
@@ -121,9 +124,34 @@ class RunFacts:
         return next((corpus for corpus in reversed(self.corpora) if corpus.spec == spec), None)
 
     @property
+    def lineage(self) -> Lineage:
+        """Whom it learnt from, of all teachers of the run."""
+        return lineage_of(self.results)
+
+    @property
     def sources(self) -> list[CorpusFacts]:
         """The labelled corpora it learnt from."""
-        return [corpus for corpus in self.corpora if corpus.spec in self.arguments["source"]]
+        return [corpus for corpus in self.corpora if corpus.spec in self.lineage.sources]
+
+    @property
+    def as_it_is(self) -> bool:
+        """Whether it was trained on tags, or given, and is applied to the target as it is: it is no student."""
+        return is_as_it_is(self.variant)
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is a tagger that was given."""
+        return self.encoder is not None and self.encoder.tagger
+
+    @property
+    def chosen_on(self) -> str:
+        """The labelled set that picked its weights, as `--select_on` calls it, or "none"."""
+        return chosen_on(self.results)
+
+    @property
+    def all_chosen_alike(self) -> bool:
+        """Whether the models behind it were picked on the same set."""
+        return all_chosen_alike(self.arguments, self.system)
 
     @property
     def upper_bound(self) -> bool:
@@ -133,7 +161,11 @@ class RunFacts:
     @property
     def zero_resource(self) -> bool:
         """Whether no target tag took part in any way that is known of."""
-        return self.target is not None and not self.results["target_labels_used"] and not self.warnings
+        if self.target is None or self.warnings or self.chosen_on.startswith("target"):
+            return False
+        # The run's students may have been chosen on the target's labels where this model was not.
+        chosen = str(self.arguments.get("select_on", "none")).startswith("target")
+        return not self.upper_bound and (chosen or not self.results["target_labels_used"])
 
     @property
     def learnt_from_text(self) -> bool:
@@ -143,7 +175,8 @@ class RunFacts:
     @property
     def research_only(self) -> bool:
         """Whether something that went into the model may be used for research only."""
-        by_encoder = self.encoder is not None and self.encoder.research_only
+        encoders = (self.encoder, self.teacher_encoder)
+        by_encoder = any(encoder is not None and encoder.research_only for encoder in encoders)
         return by_encoder or any(corpus.research_only for corpus in self.corpora)
 
     @property
@@ -177,8 +210,8 @@ class RunFacts:
 
     @property
     def teachers(self) -> list[str]:
-        """Teachers that the run was given instead of training them."""
-        return list(self.arguments.get("teacher") or [])
+        """The teachers among those it learnt from that the run was given instead of training them."""
+        return [self.arguments["teacher"][index] for index in self.lineage.given]
 
     @property
     def warnings(self) -> list[str]:
@@ -227,12 +260,13 @@ def collect_facts(folder: Path, *, examples: int = 5, language: str | None = Non
         encoder=encoder_of(results, asked, config),
         figures=figures,
         types=entity_types(config["id2label"].values()),
-        limit=_limit(student, config),
+        limit=input_limit(student),
         custom_code="auto_map" in config,
         pieces_hide_spaces=_is_sentencepiece(student),
         research=folder / RESEARCH if (folder / RESEARCH / "config.json").is_file() else None,
         languages=[language] if language else _languages(corpora, results),
         examples=_examples(folder, figures, examples),
+        teacher_encoder=teacher_encoder_of(results, asked),
     )
 
 
@@ -241,19 +275,6 @@ def _languages(corpora: list[CorpusFacts], results: dict[str, Any]) -> list[str]
     target = results["arguments"].get("target") or ""
     wanted = [corpus for corpus in corpora if (corpus.spec == target if target else True)]
     return list(dict.fromkeys(corpus.language for corpus in wanted if corpus.language))
-
-
-def _limit(student: Path, config: dict[str, Any]) -> int | None:
-    if not (student / "tokenizer_config.json").is_file():
-        return None
-    from hf_xner.data.encoding import longest_input
-
-    inner = config.get("encoder_config")
-    options = SimpleNamespace(**config)
-    if isinstance(inner, dict):
-        options.encoder_config = SimpleNamespace(**inner)
-    tokenizer = read_json(student / "tokenizer_config.json") or {}
-    return longest_input(SimpleNamespace(model_max_length=tokenizer.get("model_max_length")), options)
 
 
 def _is_sentencepiece(student: Path) -> bool:

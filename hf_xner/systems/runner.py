@@ -12,9 +12,11 @@ from typing import Any, Protocol
 from hf_xner.data import describe
 from hf_xner.data.label_maps import check_compatible
 from hf_xner.labels import entity_types
+from hf_xner.models.builtin import ENCODERS
 from hf_xner.systems import report
 from hf_xner.systems.arguments import SystemArguments
 from hf_xner.systems.files import read_json, write_json
+from hf_xner.systems.input_limit import state_input_limit
 from hf_xner.systems.processes import Processes, current_processes, on_main
 from hf_xner.systems.run_folder import RunFolder
 from hf_xner.systems.stage_records import RECORD
@@ -24,6 +26,9 @@ from hf_xner.systems.tagger_stages import TrainedTagger, calibrate_tagger, tag_n
 from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.training.fit import HISTORY_PLOT
 from hf_xner.training.history import HISTORY
+
+# Options that name models: folders, Hub ids, encoders that come with hf_xner.
+MODEL_OPTIONS = ("encoder", "student_encoder", "distil_to", "teacher")
 
 
 class System(Protocol):
@@ -154,6 +159,7 @@ def _results(
         "target_labels_used": bool(space.arguments.target)
         and (variant == "supervised" or space.arguments.select_on.startswith("target")),
         "oracle": space.arguments.select_on == "target_test",
+        "model_folders": _model_folders(space.arguments),
         "sets": {
             name: {"name": gold.name, "sentences": len(gold.data), "digest": gold.digest}
             for name, gold in sets.items()
@@ -166,6 +172,19 @@ def _results(
             for gap in report.differences(scores, name, baseline_of(system, next(iter(scores.values()))), variant)
         ],
         **space.facts,
+    }
+
+
+def _model_folders(arguments: SystemArguments) -> dict[str, bool | list[bool]]:
+    """Whether the models that options name are folders: from another place a relative one looks like a Hub id."""
+
+    def is_folder(name: str) -> bool:
+        return name not in ENCODERS and Path(name).expanduser().is_dir()
+
+    named = {option: value for option in MODEL_OPTIONS if (value := getattr(arguments, option, None))}
+    return {
+        option: [is_folder(name) for name in value] if isinstance(value, list) else is_folder(value)
+        for option, value in named.items()
     }
 
 
@@ -238,6 +257,7 @@ def _fill(
         if calibration is not None:
             decoding["temperature"] = calibration["temperature"]
         write_json(student / "config.json", config)
+        state_input_limit(student)
         for file in (HISTORY, HISTORY_PLOT):
             if (model.parent / file).exists():
                 shutil.copyfile(model.parent / file, folder.path / file)

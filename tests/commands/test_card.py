@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from hub.fixtures import made_run, run_folder
+from hub.fixtures import change_results, made_run, run_folder
 from hub.reading import front_matter
 
 from hf_xner.cli import main
@@ -24,6 +25,14 @@ def test_the_card_is_printed_or_written(run_folder: Path, tmp_path: Path, capsys
     card = file.read_text(encoding="utf-8")
     assert 'model="org/mine"' in card and front_matter(card)["license"] == "cc-by-4.0"
     assert front_matter(card)["language"] == ["ca"] and "# Catalan named-entity tagger: mine" in card
+
+
+def test_an_oracle_run_gets_no_card(run_folder: Path, capsys: pytest.CaptureFixture[str]):
+    results = json.loads((run_folder / "results.json").read_text())
+    change_results(run_folder, oracle=True, arguments=results["arguments"] | {"select_on": "target_test"})
+    assert main(["card", str(run_folder)]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "is an oracle run" in said.err
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ planned: a request that gets an error, or whose connection breaks before or afte
 | POST /api/repos/create | create_repo |
 | POST /api/validate-yaml | create_commit, if a README.md is in it |
 | GET /api/models/ID, /revision/REV, /tree/REV, /refs | model_info, list_repo_tree, list_repo_refs, snapshot_download |
+| POST /api/models/ID/paths-info/REV | get_paths_info |
 | POST /api/models/ID/branch/NAME | create_branch |
 | POST /api/models/ID/preupload/REV, /commit/REV | create_commit |
 | POST /ID.git/info/lfs/objects/batch, PUT /lfs/OID, POST /lfs/verify | the upload of large files |
@@ -27,7 +28,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
@@ -131,6 +132,7 @@ class LoopbackHub:
     def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}
         self.users: dict[str, User] = {}
+        self.private_by_default: set[str] = set()  # owners whose new repositories are private unless it is said
         self.large: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
@@ -177,7 +179,8 @@ class LoopbackHub:
             raise Answer(403, message=f'You don\'t have the rights to create a model under the namespace "{owner}"')
         if repo in self.repositories:
             raise Answer(409, message="You already created this model repo")
-        private = body.get("visibility") == "private" or bool(body.get("private"))
+        asked = body.get("visibility") or {None: None, True: "private", False: "public"}[body.get("private")]
+        private = asked == "private" if asked else owner in self.private_by_default
         repository = self.repositories[repo] = Repository(private)
         repository.add(Commit({".gitattributes": Blob(ATTRIBUTES, False)}, "initial commit", None), "main")
         return {"url": f"{self.url}/{repo}", "name": repo, "id": repo}
@@ -244,6 +247,24 @@ class LoopbackHub:
         if folder and not entries:
             raise Answer(404, "EntryNotFound", f"{folder} does not exist")
         return list(entries.values())
+
+    def paths_info(self, user: User | None, repo: str, revision: str, paths: list[str]) -> Any:
+        repository = self.seen(user, repo)
+        oid, commit = self.commit_at(repository, revision)
+        entries = []
+        for path in paths:
+            if path not in commit.files:
+                continue
+            last = oid
+            while (parent := repository.commits[last].parent) is not None and (
+                repository.commits[parent].files.get(path) == commit.files[path]
+            ):
+                last = parent
+            blob = commit.files[path]
+            changed = {"id": last, "title": repository.commits[last].message, "date": "2026-01-01T00:00:00.000Z"}
+            entry = {"type": "file", "path": path, "size": len(blob.content), "oid": blob.oid, "lastCommit": changed}
+            entries.append(entry)
+        return entries
 
     def branch(self, user: User | None, repo: str, name: str, body: dict[str, Any]) -> Any:
         repository = self.written(user, repo)
@@ -448,6 +469,8 @@ class _Handler(BaseHTTPRequestHandler):
             branches = hub.seen(user, repo).branches
             named = [{"name": n, "ref": f"refs/heads/{n}", "targetCommit": oid} for n, oid in branches.items()]
             return {"branches": named, "converts": [], "tags": []}
+        if what == "paths-info":
+            return hub.paths_info(user, repo, more[0], parse_qs(body.decode())["paths"])
         if what == "branch":
             return hub.branch(user, repo, more[0], json.loads(body or b"{}"))
         if what == "preupload":

@@ -12,6 +12,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, constants
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from hf_xner.errors import InputError
+from hf_xner.hub import card as card_module
 from hf_xner.hub.files import Upload
 from hf_xner.hub.plan import PushPlan, make_plan
 from hf_xner.hub.push import Pushed, Target, check_repo, push
@@ -189,6 +190,57 @@ def test_what_an_old_model_leaves_behind_goes_when_it_is_replaced(plan: PushPlan
     assert done.removed == ["model-00001-of-00002.safetensors", "model.safetensors.index.json", "onnx/model.onnx"]
     assert set(hub.files(REPO)) == {file.path for file in plan.files} | {"LICENSE"}
     assert len(hub.repositories[REPO].history()) == 2
+
+
+def edited_there(api: HfApi, text: bytes = b"---\nlicense: mit\n---\n# Edited\n") -> bytes:
+    """Edit the card as somebody does on the Hub's website."""
+    api.create_commit(REPO, [CommitOperationAdd("README.md", text)], commit_message="Update README.md")
+    return text
+
+
+def test_a_card_that_was_edited_on_the_website_is_not_overwritten_unasked(
+    run_folder: Path, plan: PushPlan, hub: LoopbackHub, api: HfApi
+):
+    send(plan, api)
+    text = edited_there(api)
+    message = refusal(plan, api)
+    assert "README.md was edited there ('Update README.md', main)" in message and "--replace" in message
+    assert hub.files(REPO)["README.md"] == text
+    # In the run folder it is the card of the run, and other files may follow.
+    (run_folder / "README.md").write_bytes(text)
+    more = make_plan(run_folder, REPO)
+    more.files.append(Upload("model-00001-of-00001.safetensors", b"x"))
+    assert send(more, api).sent == ["model-00001-of-00001.safetensors"]
+    assert hub.files(REPO)["README.md"] == text
+    assert "README.md" in send(plan, api, replace=True).sent
+    # And our own card is ours to renew.
+    assert send(changed(plan, "README.md", b"---\nlicense: mit\n---\n# New\n"), api).sent == ["README.md"]
+
+
+def test_a_bare_card_does_not_replace_a_good_one_of_the_same_run(
+    run_folder: Path, plan: PushPlan, hub: LoopbackHub, api: HfApi, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as broken:
+        broken.setattr(card_module, "render", lambda *_, **__: 1 / 0)
+        bare = make_plan(run_folder, REPO)
+    assert bare.bare and not plan.bare
+    assert send(bare, api).kept == "" and b"Its figures are in" in hub.files(REPO)["README.md"]
+    assert "README.md" in send(plan, api).sent
+    good = hub.files(REPO)["README.md"]
+    for replace in (False, True):
+        done = send(bare, api, replace=replace)
+        assert done.sent == [] and "the README.md that is there stays" in done.kept
+        assert hub.files(REPO)["README.md"] == good
+    text = edited_there(api)
+    assert send(bare, api).sent == [] and hub.files(REPO)["README.md"] == text
+
+
+def test_an_owner_whose_repositories_are_private_by_default_gets_a_private_one(
+    plan: PushPlan, hub: LoopbackHub, api: HfApi
+):
+    hub.private_by_default.add("org")
+    send(plan, api)
+    assert hub.repositories[REPO].private
 
 
 def test_a_repository_made_on_the_website_is_filled(plan: PushPlan, hub: LoopbackHub, api: HfApi):

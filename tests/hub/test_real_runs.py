@@ -61,6 +61,6 @@ def test_a_trained_run_is_ready_to_be_pushed(system: str, tmp_path: Path, tiny_e
         assert not research and [note.partition(":")[0] for note in notes] == ["no research model goes up"]
     (card,) = [file.read().decode() for file in plan.files if file.path == "README.md"]
     assert "## How good it is" in card and "**F1**" in card, "the card is whole"
-    assert "see `results.json`" not in card and ("trust_remote_code" in card) is (system in ("msd", "augmented"))
+    assert "see `results.json`" not in card and ("trust_remote_code=True" in card) is (system in ("msd", "augmented"))
     everything = b"".join(file.read() for file in plan.files)
     assert os.fsencode(tmp_path) not in everything
