@@ -16,6 +16,11 @@ JOINT = "joint"
 _AS_THEY_ARE = frozenset(
     {"mt", JOINT, "data_transfer", "combination", "teacher", "src", "entity", "context", "order", "tladv"}
 )
+# BiLSTM-CRFs that augmented fine-tuning is compared with, and upper bounds.
+_OF_TAGS_ALONE = {
+    *("supervised", "source_mono", "source_mono_no_char", "source_mono_random", "source_mono_random_no_char"),
+    *("cross_word", "cross_word_no_char", "cross_shared", "cross_shared_no_char"),
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,13 @@ def lineage_of(results: Mapping[str, Any]) -> Lineage:
 def is_as_it_is(variant: str) -> bool:
     """Whether a variant is applied to the target as it was trained, without a student."""
     return variant in _AS_THEY_ARE or variant.startswith("mt_")
+
+
+def learnt_from_text(variant: str) -> bool:
+    """Whether unlabelled text of the target took part: in training, or in the weights of a mean of teachers."""
+    if variant in ("tladv", "mt_sim"):  # no student, but a discriminator or a measure of similarity has read it
+        return True
+    return not (is_as_it_is(variant) or variant in _OF_TAGS_ALONE)
 
 
 def all_chosen_alike(arguments: Mapping[str, Any], system: str) -> bool:

@@ -14,7 +14,14 @@ from hf_xner.hub.corpora import CorpusFacts, corpora_of
 from hf_xner.hub.encoder import EncoderFacts, encoder_of, teacher_encoder_of
 from hf_xner.hub.figures import SetFigures, figures_of
 from hf_xner.hub.languages import hub_codes, language_name
-from hf_xner.hub.lineage import Lineage, all_chosen_alike, chosen_on, is_as_it_is, lineage_of
+from hf_xner.hub.lineage import (
+    Lineage,
+    all_chosen_alike,
+    chosen_on,
+    is_as_it_is,
+    learnt_from_text,
+    lineage_of,
+)
 from hf_xner.hub.machine import this_machine
 from hf_xner.labels import entity_types
 from hf_xner.systems.files import read_json
@@ -33,15 +40,6 @@ _SHOWN_SETTINGS = (
     "discriminator_learning_rate",
     "batch_size",
 )
-# Variants that are applied to the target as they are: no sentence of its text took part. All others learnt from it.
-WITHOUT_TEXT = {
-    *("mt", "joint", "supervised"),
-    *("data_transfer", "combination"),
-    *("teacher", "src", "entity", "context", "order"),
-    *("source_mono", "source_mono_no_char", "source_mono_random", "source_mono_random_no_char"),
-    *("cross_word", "cross_word_no_char", "cross_shared", "cross_shared_no_char"),
-}
-_APPLIED = re.compile(r"mt_(?!sim$)")  # mt_avg, mt_de; mt_sim weighs its teachers by the target's text
 _OF_A_TRAINING = {"epochs", "learning_rate"}
 
 _BEFORE_PUNCTUATION = re.compile(r" ([,.;:!?)\]»])")
@@ -170,7 +168,7 @@ class RunFacts:
     @property
     def learnt_from_text(self) -> bool:
         """Whether unlabelled text of the target took part in its training."""
-        return self.variant not in WITHOUT_TEXT and not _APPLIED.match(self.variant)
+        return learnt_from_text(self.variant)
 
     @property
     def research_only(self) -> bool:

@@ -10,7 +10,7 @@ from hub.made_run import make_run
 
 from hf_xner.demo.choices import NO_RUN, NO_STORE, NO_TEACHER, find_choices
 from hf_xner.errors import InputError
-from hf_xner.hub.run_facts import WITHOUT_TEXT
+from hf_xner.hub.lineage import learnt_from_text
 
 
 @pytest.fixture
@@ -102,14 +102,21 @@ def test_no_pipeline_is_spoken_of_where_none_can_run_the_model(tmp_path: Path, t
     assert "as used here." in told(run) and "pipeline" not in told(run)
 
 
-def test_every_variant_that_uses_no_text_is_one_of_a_system():
+def test_what_learnt_from_text_is_known_of_every_variant():
     """A variant that is called anew would otherwise be said to have learnt from text."""
     from hf_xner.systems import augmented_arguments, msd, transadv, tsl, unitrans
 
     modules = (augmented_arguments, msd, transadv, tsl, unitrans)
-    assert {name for module in modules for name in module.VARIANTS} >= WITHOUT_TEXT
-    assert set(msd.TEACHERS) | set(augmented_arguments.SETUPS) <= WITHOUT_TEXT
-    assert not (set(msd.STUDENTS) | set(transadv.STUDENTS)) & WITHOUT_TEXT
+    without = {name for module in modules for name in module.VARIANTS if not learnt_from_text(name)}
+    expected = {*msd.TEACHERS, *augmented_arguments.SETUPS, "supervised"}
+    expected |= {"mt", "mt_avg", "joint", "data_transfer", "combination", "src", "entity", "context", "order"}
+    assert without == expected
+    assert (
+        not learnt_from_text("mt_de")
+        and learnt_from_text("mt_sim")
+        and learnt_from_text("tladv")
+        and learnt_from_text("tsl_de")
+    )
 
 
 def test_a_model_alone_has_nothing_beside_it(tiny_model_dir: Path):
