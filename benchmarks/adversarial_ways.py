@@ -54,7 +54,15 @@ class IterationRound:
 
 
 def write_corpora(
-    text: Dataset, source: Dataset, tokenizer: Any, config: Any, feed: Feed, rows: int, max_length: int, folder: Path
+    text: Dataset,
+    source: Dataset,
+    tokenizer: Any,
+    config: Any,
+    feed: Feed,
+    rows: int,
+    max_length: int,
+    folder: Path,
+    seed: int,
 ) -> PhaseRows:
     """As many random rows of every corpus that a feed names: source sentences, or target ones for translated ones.
 
@@ -62,7 +70,7 @@ def write_corpora(
         InputError: One of the texts has fewer sentences.
     """
     encoder = WordEncoder(tokenizer, max_length=longest_input(tokenizer, config, max_length), truncate=True)
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     made = {}
     for name in feed.corpora:
         sentences = text if CORPORA[name].context == TARGET else source
@@ -125,7 +133,8 @@ def measure_transadv(text: Dataset, source: Dataset, args: argparse.Namespace) -
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             count = args.steps * args.batch_size
-            rows = write_corpora(text, source, tokenizer, model.config, adversary.feed, count, args.max_length, folder)
+            drawn = (count, args.max_length, folder, number + 1)
+            rows = write_corpora(text, source, tokenizer, model.config, adversary.feed, *drawn)
             draws = list(PhaseSampler(rows.lengths, adversary.feed, args.batch_size, seed=settings.seed))
             batches = [
                 collate([rows[draw] for draw in draws[begin : begin + args.batch_size]])

@@ -89,7 +89,7 @@ def _measured(opened: OpenedRun, seed: int, arguments: argparse.Namespace) -> li
             {
                 "run": opened.folder.name,
                 "model": name.removesuffix(f", seed {seed}"),
-                "generator": f"generator at {rate:.1g}" if told["generator_step"] else "no generator",
+                "generator": f"generator at {rate:g}" if told["generator_step"] else "no generator",
                 "language": found.get("language"),
                 "order": found.get("order"),
                 "probe": _probe(model, tokenizer, corpora, feed) if feed.language else None,
@@ -204,7 +204,9 @@ def figure(rows: Sequence[Mapping[str, Any]]) -> Any:
             )
     axes.axhline(0.5, color="grey", linestyle=":", label="chance")
     axes.set_xticks(range(len(rows)))
-    axes.set_xticklabels([f"{row['model']}\n{row['generator']}" for row in rows], rotation=30, ha="right", fontsize=8)
+    several = len({row.get("run") for row in rows}) > 1
+    labels = [f"{row['model']}{', ' + row['run'] if several else ''}\n{row['generator']}" for row in rows]
+    axes.set_xticklabels(labels, rotation=30, ha="right", fontsize=8)
     axes.set_ylim(0, 1)
     axes.set_ylabel("accuracy, held-out sentences")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)

@@ -49,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     golds = _golds(opened, arguments.sets)
     scores = [row for name, model in models.items() for row in _scores(name, model, golds)]
     weights = [row for name, model in models.items() for row in _weights(name, model)]
-    written = [write_rows(place / "channels.csv", scores), write_rows(place / "lambda.csv", weights)]
+    written = [write_rows(place / "channels.csv", scores)]
+    if weights:  # a model with one channel has none to weigh
+        written.append(write_rows(place / "lambda.csv", weights))
     written += save_figure(_figure(scores, weights), place / "channels")
     print("\n".join(map(str, written)))
     return 0
@@ -124,7 +126,8 @@ def _figure(scores: list[dict[str, Any]], weights: list[dict[str, Any]]) -> Any:
 
     sets = list(dict.fromkeys(row["set"] for row in scores))
     panels = [(name, "F1", [row for row in scores if row["set"] == name], "f1") for name in sets]
-    panels.append(("weights of the auxiliary channels", "λ", weights, "lambda"))
+    if weights:
+        panels.append(("weights of the auxiliary channels", "λ", weights, "lambda"))
     figure = Figure(figsize=(4.2 * len(panels), 3.4), layout="constrained")
     for axes, (title, label, rows, value) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
@@ -137,6 +140,5 @@ def _figure(scores: list[dict[str, Any]], weights: list[dict[str, Any]]) -> Any:
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-        if rows:
-            axes.legend(fontsize=7)
+        axes.legend(fontsize=7)
     return figure

@@ -2,8 +2,8 @@
 
     xner analyse embedding_spaces runs/augmented-es/student conll2003:en conll2002:es --output spaces-es
 
-t-SNE of 1,000 tagged words that have a vector, half from either corpus: their monolingual vectors, their mapped
-vectors, and what the common encoder gives for them in their sentences. Writes embedding_spaces.csv and
+t-SNE of 1,000 tagged words that have a vector (fewer where a corpus has fewer), half from either corpus: their
+monolingual vectors, their mapped vectors, and what the common encoder gives for them in their sentences. Writes embedding_spaces.csv and
 embedding_spaces.png/.svg, and tells how far the languages mix: the share of a word's ten nearest neighbours (cosine)
 that are words of the other language, 0.5 where nothing tells them apart. Tags choose and colour the words, and are
 used for nothing else.
@@ -71,12 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
     words: list[TaggedWord] = []
     spaces: dict[str, list[np.ndarray]] = {name: [] for name in SPACES}
+    corpora = {}
     for language, spec in (("source", arguments.source), ("target", arguments.target)):
         corpus = load_corpus(spec, data_dir=arguments.data_dir)
-        data = require_split(corpus, arguments.split, spec, tags=True)
-        chosen = choose_words(data, extractor, language, arguments.words // 2, arguments.seed)
+        corpora[language] = require_split(corpus, arguments.split, spec, tags=True)
+    for language, chosen in choose_alike(corpora, extractor, arguments.words // 2, arguments.seed).items():
         words += chosen
-        for name, vectors in read_spaces(model, extractor, data["tokens"][:], chosen).items():
+        for name, vectors in read_spaces(model, extractor, corpora[language]["tokens"][:], chosen).items():
             spaces[name].append(vectors)
     joined = {name: np.concatenate(parts) for name, parts in spaces.items()}
     languages = np.array([word.language for word in words])
@@ -94,6 +95,23 @@ def run(arguments: argparse.Namespace) -> int:
     written = [write_rows(place.with_suffix(".csv"), rows), *save_figure(_figure(words, layouts), place)]
     print("\n".join(map(str, written)))
     return 0
+
+
+def choose_alike(corpora: dict[str, Any], extractor: Any, count: int, seed: int) -> dict[str, list[TaggedWord]]:
+    """As many words of every corpus: with more of one, its words alone would make fewer neighbours foreign.
+
+    Args:
+        corpora: By "source" and "target"; see `choose_words` for the rest.
+        extractor: As there.
+        count: As there.
+        seed: As there.
+    """
+    chosen = {name: choose_words(data, extractor, name, count, seed) for name, data in corpora.items()}
+    least = min(map(len, chosen.values()))
+    return {
+        name: words if len(words) == least else choose_words(corpora[name], extractor, name, least, seed)
+        for name, words in chosen.items()
+    }
 
 
 def choose_words(data: Any, extractor: Any, language: str, count: int, seed: int) -> list[TaggedWord]:

@@ -101,15 +101,17 @@ def _difference(gain: Gain) -> Iterator[str]:
             yield f"{name} finds no entity at all: its training collapsed; try a lower learning rate or more warmup."
 
 
+def _change(name: str, value: float) -> str:
+    return f"{name} {'rose' if value > 0 else 'fell'} by {abs(100 * value):.2f} points" if value else f"{name} stayed"
+
+
 def _precision_and_recall(gain: Gain) -> Iterator[str]:
     precision, recall, found, right = (gain.row(name) for name in ("precision", "recall", "found", RIGHT))
     changes = [(name, row["difference"]) for name, row in (("Precision", precision), ("recall", recall))]
-    joined = " and " if changes[0][1] * changes[1][1] > 0 else ", but "
-    told = joined.join(
-        f"{name} {'rose' if value > 0 else 'fell'} by {abs(100 * value):.2f}" for name, value in changes
-    )
+    joined = ", but " if changes[0][1] * changes[1][1] < 0 else " and "
+    changed = joined.join(_change(name, value) for name, value in changes)
     yield (
-        f"{told} points: {found['first']:,.0f} entities found instead of {found['second']:,.0f}, "
+        f"{changed}: {found['first']:,.0f} entities found instead of {found['second']:,.0f}, "
         f"{right['first']:,.0f} right instead of {right['second']:,.0f} ({right['gained']:,.0f} won, "
         f"{right['lost']:,.0f} lost)."
     )

@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hf_xner.errors import InputError
 from hf_xner.evaluation.prediction_files import PredictionFile, read_predictions
+
+if TYPE_CHECKING:
+    from hf_xner.systems.stage_records import StageRecord
 
 PROBABILITIES, VOTES = "soft_labels", "votes"  # inputs of a student's stage: what it learns from
 
@@ -84,7 +87,10 @@ class ScoredRun:
             seed: The seed.
             through: "soft_labels" for those whose probabilities it learnt, "votes" for those who voted.
         """
-        labels = self._inputs(self._model(variant, set_name, seed)).get(through)
+        model = self._model(variant, set_name, seed)
+        labels = self._inputs(model).get(through)
+        if through == PROBABILITIES and not self._learns_probabilities(model):
+            return []
         models = {self._model(name, set_name, seed): name for name in reversed(self.scored(set_name))}
         names = {stage["key"]: name.removesuffix(f", seed {seed}") for name, stage in self.stages.items()}
         keys = [] if labels is None else self._taught_by(labels)
@@ -103,13 +109,22 @@ class ScoredRun:
         stage = self.stages.get(score_name(variant, set_name, seed))
         return None if stage is None else self._inputs(stage["key"]).get("model")
 
+    def _learns_probabilities(self, key: str | None) -> bool:
+        """Whether a student's loss has soft labels: UniTrans' may have votes alone, though it is given both."""
+        record = self._record(key)
+        targets = {} if record is None else record.settings.get("targets")
+        return not isinstance(targets, dict) or bool(targets.get("soft", True))
+
     def _inputs(self, key: str | None) -> Mapping[str, str]:
+        record = self._record(key)
+        return {} if record is None else record.inputs
+
+    def _record(self, key: str | None) -> StageRecord | None:
         from hf_xner.systems.stage_records import read_record
 
         if key is None or key not in self._paths:
-            return {}
-        record = read_record(self.store / self._paths[key], key=key, warn=False)
-        return {} if record is None else record.inputs
+            return None
+        return read_record(self.store / self._paths[key], key=key, warn=False)
 
     def _score(self, variant: str, set_name: str, seed: int) -> Path:
         stage = self.stages.get(score_name(variant, set_name, seed))

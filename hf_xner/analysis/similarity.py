@@ -33,11 +33,14 @@ def run(arguments: argparse.Namespace) -> int:
     from hf_xner.systems.readable import table
     from hf_xner.systems.similarity_figure import draw_heat_map
 
-    rows = [row for folder in arguments.runs for row in weights_of(folder, arguments.measure)]
-    targets, sources = (list(dict.fromkeys(row[name] for row in rows)) for name in ("target", "source"))
-    values = np.full((len(targets), len(sources)), np.nan)
-    for row in rows:
-        values[targets.index(row["target"]), sources.index(row["source"])] = row["alpha"]
+    found = [weights_of(folder, arguments.measure) for folder in arguments.runs]
+    rows = [row for run_rows in found for row in run_rows]
+    sources = list(dict.fromkeys(row["source"] for row in rows))
+    targets = _names([run_rows[0] for run_rows in found])
+    values = np.full((len(found), len(sources)), np.nan)
+    for place, run_rows in enumerate(found):
+        for row in run_rows:
+            values[place, sources.index(row["source"])] = row["alpha"]
     written = [write_rows(arguments.output / "alpha.csv", rows)]
     written += save_figure(draw_heat_map(targets, sources, values, "alpha"), arguments.output / "alpha")
     cells = [
@@ -47,6 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
     print(table(["target", *sources], cells))
     print("\n".join(map(str, written)))
     return 0
+
+
+def _names(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What runs are called, by a row of each: their target, with the run where several have the same."""
+    targets = [row["target"] for row in rows]
+    return [row["target"] if targets.count(row["target"]) == 1 else f"{row['target']} ({row['run']})" for row in rows]
 
 
 def weights_of(folder: Path, measure: str) -> list[dict[str, Any]]:
@@ -75,6 +84,7 @@ def weights_of(folder: Path, measure: str) -> list[dict[str, Any]]:
     values = {name: [alpha[name] for alpha in alphas] for name in alphas[0]}
     return [
         {
+            "run": folder.name,
             "target": results["arguments"]["target"],
             "source": name,
             "alpha": float(np.mean(found)),

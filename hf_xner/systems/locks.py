@@ -87,8 +87,13 @@ def locked_if_free(path: Path) -> Iterator[bool]:
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether some process holds the lock `path`."""
-    if not path.exists():
+    """Tell whether some process holds the lock `path`; looks only, also into a store that may not be written."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # none there, or none that we may look at
         return False
-    with locked_if_free(path) as free:
-        return not free
+    _held.add(descriptor)
+    try:
+        return not _try(descriptor)
+    finally:
+        _close(descriptor)

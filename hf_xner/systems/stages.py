@@ -177,6 +177,7 @@ class StageStore:
             if read_record(partial, key=stage.key, warn=False):  # killed between the record and the rename
                 self._rename(stage)
                 held.close()
+                self._use(stage)
                 return None
             resumed = not _is_empty(partial)
             self._note_user(partial)

@@ -9,6 +9,7 @@ import pytest
 from datasets import DatasetDict
 from toy import Finished
 
+from hf_xner.analysis.channels import _figure
 from hf_xner.cli import main
 from hf_xner.inference.loading import load_tagger
 from hf_xner.models.register import register_models
@@ -19,6 +20,12 @@ from hf_xner.training.fit_channels import CHANNELS
 def read(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_a_single_channel_has_no_weights_to_draw():
+    scores = [{"model": "teacher", "set": "target_test", "layer": 2, "f1": 0.5}]
+    weights = [{"model": "teacher", "layer": 1, "lambda": 0.4}]
+    assert [len(_figure(scores, rows).axes) for rows in ([], weights)] == [1, 2]
 
 
 def test_every_channel_is_scored_and_lambda_is_that_of_the_model(msd_run: Finished, tmp_path: Path, capsys):

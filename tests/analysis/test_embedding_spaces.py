@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hf_xner.analysis.embedding_spaces import choose_words, mixing, read_spaces
+from hf_xner.analysis.embedding_spaces import choose_alike, choose_words, mixing, read_spaces
 from hf_xner.cli import main
 from hf_xner.data import load_corpus
 from hf_xner.labels import tag_names
@@ -65,6 +65,18 @@ def test_words_of_entities_with_a_vector_are_chosen_once_each(parts):
         == choose_words(data, extractor, "target", 50, seed=1)
         != choose_words(data, extractor, "target", 50, seed=2)
     )
+
+
+def test_languages_have_equally_many_words(parts):
+    """With three of the source and fifty of the target, hardly a neighbour could be of the other language."""
+    _, extractor, _ = parts
+    corpora = {"source": load_corpus("sample:en")["test"], "target": load_corpus("sample:es")["test"]}
+    some = choose_words(corpora["source"], extractor, "source", 5, seed=0)
+    few = WordTable([word.word for word in some], np.ones((5, 6)))
+    poor = WordFeatureExtractor(word_size=6, tables={"source": few, "target": extractor.tables["target"]})
+    chosen = choose_alike(corpora, poor, 50, seed=0)
+    assert {name: len(words) for name, words in chosen.items()} == {"source": 5, "target": 5}
+    assert len({word.word for word in chosen["target"]}) == 5
 
 
 def test_each_space_holds_what_it_says(parts):

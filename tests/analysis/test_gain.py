@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import pytest
 from toy import Finished
 
 from hf_xner.analysis.entity_errors import agreement, compare, judge
+from hf_xner.analysis.gain_verdict import _change
+from hf_xner.analysis.scored_run import open_scored_run
 from hf_xner.cli import main
 from hf_xner.evaluation.metrics import entity_scores
 from hf_xner.evaluation.prediction_files import write_predictions
+from hf_xner.systems import stage_records
 from hf_xner.systems.stage_records import StageRecord
 
 GOLD = ["B-PER I-PER O B-LOC O B-ORG", "O B-MISC O", "B-LOC O O O"]
@@ -128,6 +132,26 @@ def test_a_loss_is_traced_to_errors_and_to_the_teacher(tmp_path: Path, capsys):
     assert {row["seed"] for row in rows} == {"1", "2", "mean"}
     (spurious,) = (row for row in rows if (row["seed"], row["type"], row["measure"]) == ("mean", "MISC", "spurious"))
     assert [float(spurious[name]) for name in ("first", "second", "gained", "lost")] == [1, 0, 1, 0]
+
+
+def test_a_student_of_votes_alone_has_no_teacher_of_probabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """UniTrans' `without_soft` is given soft labels as all students are, and its loss leaves them out."""
+    opened = open_scored_run(Fake(tmp_path).folder)
+    assert opened.teachers("msd", "target_test", 1) == ["teacher"]
+    settings: dict[str, Any] = {}
+    read = stage_records.read_record
+    monkeypatch.setattr(stage_records, "read_record", lambda *a, **more: replace(read(*a, **more), settings=settings))
+    for soft, expected in ((True, ["teacher"]), (False, [])):
+        settings["targets"] = {"eta": 1.0, "mean_over": "agreed", "soft": soft}
+        assert opened.teachers("msd", "target_test", 1) == expected
+
+
+def test_what_stayed_is_no_fall():
+    assert [_change("recall", value) for value in (0.012, -0.5, 0.0)] == [
+        "recall rose by 1.20 points",
+        "recall fell by 50.00 points",
+        "recall stayed",
+    ]
 
 
 def test_what_is_no_longer_in_the_store_is_told(tmp_path: Path, capsys):

@@ -39,6 +39,21 @@ def test_runs_are_rows_and_sources_columns(tmp_path: Path, capsys: pytest.Captur
     assert (tmp_path / "out" / "alpha.png").stat().st_size > 0 and (tmp_path / "out" / "alpha.svg").exists()
 
 
+def test_runs_with_one_target_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    runs = [
+        finished_run(tmp_path / "warm", "conll2002:es", {"en": 0.4, "nl": 0.6}),
+        finished_run(tmp_path / "cold", "conll2002:es", {"en": 0.3, "de": 0.7}),
+    ]
+    assert main(["analyse", "similarity", *map(str, runs), "--output", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[2:4]] == [
+        ["conll2002:es", "(warm)", "0.400", "0.600"],
+        ["conll2002:es", "(cold)", "0.300", "0.700"],
+    ]
+    with (tmp_path / "out" / "alpha.csv").open() as file:
+        assert [row["run"] for row in csv.DictReader(file)] == ["warm", "warm", "cold", "cold"]
+
+
 def test_an_empty_cell_has_no_number_in_it():
     axes = draw_heat_map(["es", "nl"], ["en", "nl"], np.array([[0.4, 0.6], [1.0, np.nan]]), "alpha").axes[0]
     assert [text.get_text() for text in axes.texts] == ["0.40", "0.60", "1.00"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -18,6 +19,21 @@ def test_lock_excludes_and_is_freed(tmp_path: Path):
     assert not is_locked(path)
     with locked_if_free(path) as free:
         assert free
+    path.unlink()
+    assert not is_locked(path) and not path.exists()
+
+
+def test_a_store_that_may_only_be_read_can_be_looked_at(tmp_path: Path, monkeypatch):
+    path, real = tmp_path / "x.lock", os.open
+    path.touch()
+
+    def read_only(name, flags, *mode):
+        if flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return real(name, flags, *mode)
+
+    monkeypatch.setattr(os, "open", read_only)
+    assert not is_locked(path)
 
 
 def test_lock_of_a_file_that_its_holder_removed_is_taken_on_the_new_file(tmp_path: Path):

@@ -269,7 +269,10 @@ def test_attempt_killed_between_record_and_rename_is_finished_without_work(tmp_p
     def never(folder: Path) -> None:
         raise AssertionError("the work was there")
 
-    assert (store.run(make_stage(), never) / "model.txt").exists()
+    heir = StageStore(tmp_path, run_folder=tmp_path / "heir")
+    folder = heir.run(make_stage(), never)
+    assert (folder / "model.txt").exists()
+    assert str(tmp_path / "heir") in (folder / "used_by.json").read_text(encoding="utf-8")
 
 
 KILLED_SOMEWHERE = """
