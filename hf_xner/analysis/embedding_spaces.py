@@ -3,10 +3,10 @@
     xner analyse embedding_spaces runs/augmented-es/student conll2003:en conll2002:es --output spaces-es
 
 t-SNE of 1,000 tagged words that have a vector (fewer where a corpus has fewer), half from either corpus: their
-monolingual vectors, their mapped vectors, and what the common encoder gives for them in their sentences. Writes embedding_spaces.csv and
-embedding_spaces.png/.svg, and tells how far the languages mix: the share of a word's ten nearest neighbours (cosine)
-that are words of the other language, 0.5 where nothing tells them apart. Tags choose and colour the words, and are
-used for nothing else.
+monolingual vectors, their mapped vectors, and what the common encoder gives for them in their sentences. Writes
+embedding_spaces.csv and embedding_spaces.png/.svg, and tells how far the languages mix: the share of a word's ten
+nearest neighbours (cosine) that are words of the other language, 0.5 where nothing tells them apart. Tags choose and
+colour the words, and are used for nothing else.
 """
 
 from __future__ import annotations

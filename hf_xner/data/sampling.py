@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch.utils.data import Sampler
 
 POOL = 200  # batches sorted together: large enough for little padding, small enough to stay random
@@ -50,3 +51,8 @@ class LengthBucketSampler(Sampler[int]):
                 yield from batches[index].tolist()
             if rest:
                 yield from rows[-rest:].tolist()
+
+
+def share_of(data: Dataset, processes: int, rank: int) -> Dataset:
+    """A process's share of rows: consecutive, in the order of ranks; some are empty where there are fewer rows."""
+    return data.shard(processes, rank, contiguous=True) if rank < len(data) else data.select([])

@@ -51,12 +51,14 @@ def _has_tokenizer(folder: str) -> bool:
     return any(os.path.exists(os.path.join(folder, name)) for name in names)
 
 
-def load_encoder_for_tagging(name: str, tag_names: Sequence[str]) -> Any:
-    """A fresh token-classification head on a pretrained encoder, in float32, with the tags' names in its config.
+def load_encoder_for_tagging(name: str, tag_names: Sequence[str], *, keep_head: bool = False) -> Any:
+    """A token-classification head on a pretrained encoder, in float32, with the tags' names in its config.
 
     Args:
         name: Folder or Hub id.
         tag_names: Tags by id.
+        keep_head: Go on with the head of a tagger that has these tags in this order. Otherwise the head is a fresh
+            one, also where the encoder comes from a tagger or another classifier.
 
     Raises:
         InputError: The encoder cannot be loaded or has no token-classification class.
@@ -65,15 +67,37 @@ def load_encoder_for_tagging(name: str, tag_names: Sequence[str]) -> Any:
 
     try:
         with without_load_report():
-            return AutoModelForTokenClassification.from_pretrained(
+            model, report = AutoModelForTokenClassification.from_pretrained(
                 name,
                 num_labels=len(tag_names),
                 id2label=dict(enumerate(tag_names)),
                 label2id={tag: index for index, tag in enumerate(tag_names)},
                 dtype=torch.float32,
+                ignore_mismatched_sizes=not keep_head,
+                output_loading_info=True,
             )
-    except (OSError, ValueError) as error:
+    except BROKEN as error:
         raise unusable(name, "encoder with a token-classification class", error) from error
+    if not keep_head and set(_head(model)) - set(report["missing_keys"]):
+        _reset(model)
+    return model
+
+
+def _head(model: Any) -> list[str]:
+    """Names of the parameters above the encoder."""
+    return [name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")]
+
+
+def _reset(model: Any) -> None:
+    """Draw the head anew, as transformers draws one that a checkpoint lacks."""
+    places = {name.rpartition(".")[0] for name in _head(model)}
+    for module in map(model.get_submodule, sorted(places)):
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
+            if module.bias is not None:
+                torch.nn.init.zeros_(module.bias)
+        else:  # a norm between two layers of the head
+            module.reset_parameters()
 
 
 @contextmanager

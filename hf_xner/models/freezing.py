@@ -39,7 +39,7 @@ def freeze_bottom(model: Any, layers: int | None = None, *, embeddings: bool = T
     Args:
         model: A transformers model.
         layers: How many layers from the bottom; a quarter of them by default.
-        embeddings: Also every parameter whose name contains "embeddings".
+        embeddings: Also those of the sub-words, and every parameter whose name contains "embeddings".
 
     Returns:
         Names of the frozen parameters.
@@ -54,6 +54,8 @@ def freeze_bottom(model: Any, layers: int | None = None, *, embeddings: bool = T
         raise ValueError(f"cannot freeze {count} of {depth} layers")
     if count:
         frozen.update(weight for layer in encoder_layers(model)[:count] for weight in layer.parameters())
+    if embeddings:  # families name them differently: embed_tokens, shared, word_embedding
+        frozen.update(getattr(model, "backbone", model).get_input_embeddings().parameters())
     names = []
     for name, weight in model.named_parameters():
         if weight in frozen or (embeddings and "embeddings" in name):

@@ -158,7 +158,7 @@ def _results(
         "student": variant,
         "target_labels_used": bool(space.arguments.target)
         and (variant == "supervised" or space.arguments.select_on.startswith("target")),
-        "oracle": space.arguments.select_on == "target_test",
+        "oracle": _chosen_on_what_is_scored(space, sets),
         "model_folders": _model_folders(space.arguments),
         "sets": {
             name: {"name": gold.name, "sentences": len(gold.data), "digest": gold.digest}
@@ -173,6 +173,15 @@ def _results(
         ],
         **space.facts,
     }
+
+
+def _chosen_on_what_is_scored(space: Workspace, sets: Mapping[str, Labelled]) -> bool:
+    """Whether the target's labels picked the weights and score them, too: some corpora have one file for both."""
+    chosen = space.selection_set("student") if space.arguments.select_on.startswith("target") else None
+    if chosen is None:
+        return False
+    test = sets.get("target_test")
+    return space.arguments.select_on == "target_test" or (test is not None and test.digest == chosen.digest)
 
 
 def _model_folders(arguments: SystemArguments) -> dict[str, bool | list[bool]]:

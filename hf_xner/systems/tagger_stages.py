@@ -19,6 +19,7 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 
 from hf_xner.data.rows import RaggedColumn, read_soft_labels, write_soft_labels
+from hf_xner.data.sampling import share_of
 from hf_xner.data.votes import read_votes
 from hf_xner.evaluation.calibration import apply_temperature, expected_calibration_error, fit_temperature
 from hf_xner.evaluation.evaluate import Evaluation, evaluate_model, gold_tags
@@ -153,6 +154,7 @@ def train_tagger(
             settings,
             tagging_loss,
             dev=None if dev is None else dev.data,
+            keep_head=start is not None,
         )
 
     folder = space.run(stage, work, collective=True)
@@ -206,7 +208,7 @@ def write_share(
     rank, size = space.processes.rank, space.processes.world_size
     if rank == 0:
         _drop_surplus_shares(place, size)
-    share = text.data.shard(size, rank, contiguous=True)
+    share = share_of(text.data, size, rank)
     arrays = tqdm(
         describe(tokens for batch in share.iter(1000) for tokens in batch["tokens"]),
         total=len(share),

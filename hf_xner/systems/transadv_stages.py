@@ -141,6 +141,7 @@ def train_adversarially(
             settings,
             adversary,
             dev=None if dev is None else dev.data,
+            keep_head=start is not None,
         )
 
     folder = space.run(stage, work, collective=True)

@@ -42,6 +42,7 @@ def fit(
     soft_labels: Dataset | None = None,
     votes: Dataset | None = None,
     dev: Dataset | None = None,
+    keep_head: bool = False,
 ) -> None:
     """Train a tagger from a fresh encoder and save it as a plain model in `folder/model`.
 
@@ -58,6 +59,7 @@ def fit(
         soft_labels: The column `soft_labels` for `sentences`, row by row.
         votes: The column `votes` for `sentences`, row by row, beside soft labels.
         dev: Labelled Dataset for `settings.select == "best"`.
+        keep_head: `encoder` is a tagger with these tags, whose head goes on learning.
 
     Raises:
         InputError: `sentences` carry tags beside soft labels, the encoder cannot be loaded or has fewer layers than
@@ -69,7 +71,7 @@ def fit(
         return
     set_seed(settings.seed)
     tokenizer = load_tokenizer(encoder)
-    model = load_encoder_for_tagging(encoder, tag_names)
+    model = load_encoder_for_tagging(encoder, tag_names, keep_head=keep_head)
     rows = _training_rows(folder, tokenizer, model, sentences, tag_names, settings, soft_labels, votes)
     model = prepare(model, settings)
     arguments = training_arguments(folder, settings, selects=dev is not None)
@@ -126,9 +128,11 @@ def was_finished(folder: Path) -> bool:
 
 
 def _tidy(folder: Path) -> None:
+    """Remove what only training needs. `finished/` stays: a stage that is killed before its record is told by it."""
     for path in folder.glob("encoded*.arrow"):
         path.unlink(missing_ok=True)
-    shutil.rmtree(folder / FINISHED, ignore_errors=True)
+    for path in (folder / FINISHED).glob("*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _training_rows(

@@ -49,6 +49,7 @@ def fit_adversarial(
     adversary: AdversarialSettings,
     *,
     dev: Dataset | None = None,
+    keep_head: bool = False,
 ) -> None:
     """Train a tagger against discriminators; as `fit`, it goes on where a killed attempt stopped.
 
@@ -63,6 +64,7 @@ def fit_adversarial(
         settings: The settings; `learning_rate` is that of tagging.
         adversary: Those of the discriminators and the generator.
         dev: Labelled Dataset for `settings.select == "best"`.
+        keep_head: `start` is a tagger with these tags, whose head goes on learning; with discriminators it always is.
 
     Raises:
         InputError: The target text has tags, LoRA was asked for, or as `fit`.
@@ -76,7 +78,7 @@ def fit_adversarial(
         return
     set_seed(settings.seed)
     tokenizer = load_tokenizer(start)
-    model = prepare(load_adversarial(start, tag_names, adversary), settings)
+    model = prepare(load_adversarial(start, tag_names, adversary, keep_head=keep_head), settings)
     cut = settings.long_sentences == "truncate"
     rows = {}
     for name in adversary.feed.corpora:
@@ -134,7 +136,7 @@ def _check_tags(name: str, corpus: Dataset, tag_names: list[str]) -> None:
 
 
 def load_adversarial(
-    start: str, tag_names: list[str], adversary: AdversarialSettings
+    start: str, tag_names: list[str], adversary: AdversarialSettings, *, keep_head: bool = False
 ) -> AdversarialForTokenClassification:
     """A model to train: encoder and head of what is started from, and its discriminators where it has them.
 
@@ -156,7 +158,7 @@ def load_adversarial(
         model.classifier.load_state_dict(earlier.classifier.state_dict())
         model.take_discriminators(earlier)
         return model
-    plain = load_encoder_for_tagging(start, tag_names)
+    plain = load_encoder_for_tagging(start, tag_names, keep_head=keep_head)
     model = _build(plain.config, tags, adversary)
     try:
         adopt_plain(model, plain)

@@ -110,6 +110,11 @@ class _Window:
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
+def _device_random(device: torch.device) -> torch.Tensor | None:
+    """State of the accelerator's own random numbers, which draw dropout there."""
+    return None if device.type == "cpu" else getattr(torch, device.type).get_rng_state()
+
+
 class SgdTraining:
     """One training in one folder.
 
@@ -246,7 +251,7 @@ class SgdTraining:
             "best": self._best,
             "window": {"steps": window.steps, "words": window.words, "sums": window.sums},
             "random": torch.get_rng_state(),
-            "device_random": torch.cuda.get_rng_state() if self.model.device.type == "cuda" else None,
+            "device_random": _device_random(self.model.device),
         }
         aside = self.folder / f".{CHECKPOINT}.tmp"
         torch.save(content, aside)
@@ -265,6 +270,6 @@ class SgdTraining:
         self._start = time.monotonic() - content["seconds"]
         self.model.load_state_dict(content["model"])
         torch.set_rng_state(content["random"].cpu())
-        if content["device_random"] is not None and device.type == "cuda":
-            torch.cuda.set_rng_state(content["device_random"].cpu())
+        if content["device_random"] is not None and device.type != "cpu":
+            getattr(torch, device.type).set_rng_state(content["device_random"].cpu())
         keep_records_until(self.folder / HISTORY, self.progress.step)

@@ -13,7 +13,7 @@ from torch.utils.data import Sampler
 from transformers import Trainer
 
 from hf_xner.data.rows import TrainingRows
-from hf_xner.data.sampling import LengthBucketSampler
+from hf_xner.data.sampling import LengthBucketSampler, share_of
 from hf_xner.evaluation.metrics import EntityScores, entity_scores
 from hf_xner.inference.probabilities import word_probabilities
 from hf_xner.losses.distillation import harden, soft_label_mse
@@ -180,7 +180,7 @@ class TokenClassificationTrainer(Trainer):
         model = self.accelerator.unwrap_model(self.model)
         names = [model.config.id2label[index] for index in range(model.config.num_labels)]
         gold_names = dataset.features["ner_tags"].feature.names
-        share = dataset.shard(self.args.world_size, self.args.process_index, contiguous=True)
+        share = share_of(dataset, self.args.world_size, self.args.process_index)
         predicted = predict_tags(model, self.processing_class, share["tokens"], names, bf16=self.args.bf16)
         gold = [[gold_names[tag] for tag in tags] for tags in share["ner_tags"]]
         pairs = gather_object(list(zip(gold, predicted, strict=True)))

@@ -255,6 +255,10 @@ def test_parquet_of_datasets_and_of_strings(tmp_path: Path) -> None:
     Dataset.from_dict({"tokens": [["a"]], "ner_tags": [[1]]}).to_parquet(tmp_path / "z.parquet")
     with pytest.raises(InputError, match=r"z\.parquet: row 1: the tags are numbers"):
         read_file(tmp_path / "z.parquet")
+    for tags in ([None, ["B-LOC"]], [["B-LOC"], None]):
+        Dataset.from_dict({"tokens": [["a"], ["b"]], "tags": tags}).to_parquet(tmp_path / "p.parquet")
+        with pytest.raises(InputError, match=r"p\.parquet: row 2: tags in some lines and none in others"):
+            read_file(tmp_path / "p.parquet")
     with pytest.raises(InputError, match=r"w\.parquet: not a parquet file"):
         read_file(write(tmp_path, "no", "w.parquet"))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from datasets import Dataset
 
-from hf_xner.data.sampling import LengthBucketSampler
+from hf_xner.data.sampling import LengthBucketSampler, share_of
 
 
 def test_every_row_comes_once_and_in_another_order_each_epoch():
@@ -17,6 +18,13 @@ def test_every_row_comes_once_and_in_another_order_each_epoch():
     assert first != second
     sampler.set_epoch(0)
     assert list(sampler) == first
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5, 8, 11])
+def test_shares_are_the_rows_in_order_whatever_the_processes(rows: int):
+    data = Dataset.from_dict({"a": list(range(rows))})
+    shares = [share_of(data, 8, rank)["a"][:] for rank in range(8)]
+    assert [row for share in shares for row in share] == list(range(rows))
 
 
 def test_padding_is_small_and_batches_are_not_sorted():

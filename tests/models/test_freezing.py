@@ -11,11 +11,11 @@ TINY = {"hidden_size": 16, "num_hidden_layers": 8, "num_attention_heads": 2, "in
 
 
 def build(model_type):
-    extra = {"pad_token_id": 0} if model_type == "modernbert" else {}
+    extra = {"pad_token_id": 0} if model_type in ("modernbert", "eurobert") else {}
     return AutoModelForTokenClassification.from_config(AutoConfig.for_model(model_type, **TINY, **extra))
 
 
-@pytest.mark.parametrize("model_type", ["bert", "xlm-roberta", "deberta-v2", "modernbert"])
+@pytest.mark.parametrize("model_type", ["bert", "xlm-roberta", "deberta-v2", "modernbert", "eurobert"])
 def test_embeddings_and_a_quarter_of_the_layers_are_frozen_in_every_family(model_type):
     model = build(model_type)
     frozen = set(freeze_bottom(model))
@@ -24,6 +24,7 @@ def test_embeddings_and_a_quarter_of_the_layers_are_frozen_in_every_family(model
     for index, layer in enumerate(layers):
         assert all(weight.requires_grad == (index >= 2) for weight in layer.parameters())
     assert all(name in frozen for name, _ in model.named_parameters() if "embeddings" in name)
+    assert not model.get_input_embeddings().weight.requires_grad
     assert all(weight.requires_grad for weight in model.classifier.parameters())
 
 

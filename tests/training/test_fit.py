@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
+from safetensors.torch import load_file
 
 from hf_xner.data.encoding import WordEncoder
 from hf_xner.data.rows import RowCollator, TrainingRows, read_soft_labels, write_encoded, write_soft_labels
 from hf_xner.errors import InputError
-from hf_xner.inference.loading import load_tagger
+from hf_xner.inference.loading import load_encoder_for_tagging, load_tagger
 from hf_xner.inference.probabilities import word_probabilities
-from hf_xner.training.fit import MODEL, fit, last_complete_checkpoint, training_arguments
+from hf_xner.training.fit import FINISHED, MODEL, fit, last_complete_checkpoint, training_arguments
 from hf_xner.training.history import read_history
 from hf_xner.training.settings import FitSettings
 from hf_xner.training.trainer import soft_label_loss, tagging_loss
@@ -55,12 +57,37 @@ def undisturbed(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_a_run_leaves_the_model_and_its_history_and_nothing_else(undisturbed: Path, tiny_tokenizer):
-    assert {path.name for path in undisturbed.parent.iterdir()} == {MODEL, "history.jsonl", "history.png"}
+    assert {path.name for path in undisturbed.parent.iterdir()} == {MODEL, FINISHED, "history.jsonl", "history.png"}
+    assert not list((undisturbed.parent / FINISHED).iterdir()), "a sign, without the checkpoints"
     model, tokenizer = load_tagger(str(undisturbed))
     assert type(model).__name__ == "BertForTokenClassification"
     assert [model.config.id2label[index] for index in range(5)] == TAGS
     (array,) = word_probabilities(model, tokenizer, [["Angela", "visited", "Kiel"]])
     assert array.shape == (3, 5)
+
+
+def test_a_stage_that_is_killed_before_its_record_is_not_trained_again(
+    undisturbed: Path, tmp_path: Path, tiny_encoder_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    copied = Path(shutil.copytree(undisturbed.parent, tmp_path / "killed"))
+    monkeypatch.setattr("hf_xner.training.fit.train_to_end", lambda *_: pytest.fail("it was trained"))
+    assert weights(run(copied, tiny_encoder_dir)) == weights(undisturbed)
+
+
+def test_an_encoder_that_is_a_tagger_gets_a_fresh_head(undisturbed: Path):
+    """Tags meet by name: its rows are those of other tags, or of these in another order, and students begin anew."""
+    other = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+    kept, fresh = (
+        load_encoder_for_tagging(str(undisturbed), other, keep_head=keep).state_dict() for keep in (True, False)
+    )
+    trained = load_file(undisturbed / "model.safetensors")
+    assert torch.equal(kept["classifier.weight"], trained["classifier.weight"])
+    assert (
+        not (fresh["classifier.weight"] == trained["classifier.weight"]).any() and not fresh["classifier.bias"].any()
+    )
+    assert all(torch.equal(fresh[name], trained[name]) for name in trained if not name.startswith("classifier."))
+    more = load_encoder_for_tagging(str(undisturbed), [*other, "B-ORG", "I-ORG"])
+    assert more.classifier.weight.shape[0] == 7 and more.config.num_labels == 7
 
 
 def test_training_learns(tiny_encoder_dir: Path, tmp_path: Path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_xner.data.formats.records import TAG_NAMES, check_strings, check_tags
+from hf_xner.data.formats.records import TAG_NAMES, check_strings, check_tags, same_tagging
 from hf_xner.data.formats.text import RawSentence, place, read_bytes
 from hf_xner.errors import InputError
 
@@ -44,8 +44,10 @@ class ParquetLayout:
         names = _names(table.schema.metadata or {}, tag) or self.names
         columns = [name for name in (self.token, tag, "id") if name in table.column_names]
         rows = (row for batch in table.select(columns).to_batches(1000) for row in batch.to_pylist())
+        tagged: bool | None = None
         for number, row in enumerate(rows, start=1):
             where = place(path, number)
+            tagged = same_tagging(tagged, tag is not None and row.get(tag) is not None, where)
             tokens = check_strings(row[self.token], "token", where)
             tags = None if tag is None else _named(row.get(tag), names, where)
             if tags is not None:

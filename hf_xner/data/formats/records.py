@@ -40,13 +40,7 @@ class JsonlLayout:
         for number, line in enumerate(lines, start=1):
             if line.strip(BLANK):
                 sentence = self._sentence(place(path, number), number, line)
-                if tagged not in (None, sentence.tags is not None):
-                    raise InputError(
-                        "tags in some lines and none in others",
-                        where=place(path, number),
-                        remedy="give every sentence tags, or none",
-                    )
-                tagged = sentence.tags is not None
+                tagged = same_tagging(tagged, sentence.tags is not None, place(path, number))
                 yield sentence
 
     def _sentence(self, where: str, number: int, line: str) -> RawSentence:
@@ -68,6 +62,19 @@ class JsonlLayout:
         own_id = record.get("id")
         own_id = None if own_id is None else check_text(str(own_id), "id", where)
         return RawSentence(tokens, tags, own_id, [number] * len(tokens))
+
+
+def same_tagging(before: bool | None, tagged: bool, where: str) -> bool:
+    """Refuse a file that is tagged in parts: what is None before the first sentence is the same for all after it.
+
+    Raises:
+        InputError: This sentence has tags and those before had none, or the other way round.
+    """
+    if before not in (None, tagged):
+        raise InputError(
+            "tags in some lines and none in others", where=where, remedy="give every sentence tags, or none"
+        )
+    return tagged
 
 
 def check_strings(values: Any, kind: str, where: str) -> list[str]:
