@@ -315,7 +315,7 @@ def test_a_stopped_student_ends_with_the_weights_of_an_undisturbed_one(
         places = (store / "distil_channels" / key / name for store in (made.store, shared))
         assert weights(next(places)) == weights(next(places)), name
     left = {path.name for path in (shared / "distil_channels" / key).iterdir()}
-    assert left == {"model", CHANNELS, "history.jsonl", "history.png", "stage.json", "used_by.json"}
+    assert left == {"model", CHANNELS, "finished", "history.jsonl", "history.png", "stage.json", "used_by.json"}
 
 
 @pytest.mark.slow

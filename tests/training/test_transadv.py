@@ -321,7 +321,13 @@ def undisturbed(tiny_encoder_dir: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_a_run_leaves_both_models_and_its_history_and_nothing_else(undisturbed: Path, tiny_encoder_dir: Path):
-    assert {path.name for path in undisturbed.iterdir()} == {ADVERSARIAL, MODEL, "history.jsonl", "history.png"}
+    assert {path.name for path in undisturbed.iterdir()} == {
+        ADVERSARIAL,
+        MODEL,
+        "finished",
+        "history.jsonl",
+        "history.png",
+    }
     plain = AutoModelForTokenClassification.from_pretrained(undisturbed / MODEL).eval()
     research = AdversarialForTokenClassification.from_pretrained(undisturbed / ADVERSARIAL).eval()
     assert type(plain).__name__ == "BertForTokenClassification"
