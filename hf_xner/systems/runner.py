@@ -177,11 +177,10 @@ def _results(
 
 def _chosen_on_what_is_scored(space: Workspace, sets: Mapping[str, Labelled]) -> bool:
     """Whether the target's labels picked the weights and score them, too: some corpora have one file for both."""
-    chosen = space.selection_set("student") if space.arguments.select_on.startswith("target") else None
-    if chosen is None:
-        return False
-    test = sets.get("target_test")
-    return space.arguments.select_on == "target_test" or (test is not None and test.digest == chosen.digest)
+    target, test = space.arguments.target, sets.get("target_test")
+    if space.arguments.select_on != "target_dev" or test is None or "validation" not in space.corpus(target):
+        return space.arguments.select_on == "target_test"
+    return space.labelled(target, "validation").digest == test.digest
 
 
 def _model_folders(arguments: SystemArguments) -> dict[str, bool | list[bool]]:

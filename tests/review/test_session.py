@@ -65,7 +65,7 @@ def test_words_that_would_break_a_column_file_come_back_as_many(tmp_path):
     session.answer(0, sentence.entities)
     session.answer(1, [])
     file = read_file(session.folder / CORPUS)
-    tokens = ["#", "_id", "_text", "_DOCSTART-", "a_b", "x_y", "_", "_", "_[2J", "\u200b", "<P>", "#_id", "1"]
+    tokens = ["#", "#id", "#text", "_DOCSTART-", "a_b", "x_y", "_", "_", "_[2J", "\u200b", "<P>", "#_id", "1"]
     assert [one.tokens for one in file.sentences] == [tokens, ["1", "2"]]
     assert file.sentences[0].tags == ["B-PER", *["I-PER"] * (len(words) - 1)]
 

@@ -23,8 +23,9 @@ from hf_xner.systems.runner import _chosen_on_what_is_scored
 )
 def test_weights_chosen_on_the_sentences_they_are_scored_on_are_an_oracles(select_on, dev, test, expected):
     space: Any = SimpleNamespace(
-        arguments=SimpleNamespace(select_on=select_on),
-        selection_set=lambda role: None if select_on == "none" else SimpleNamespace(digest=dev),
+        arguments=SimpleNamespace(select_on=select_on, target="some:es"),
+        corpus=lambda spec: {"validation": dev, "test": test},
+        labelled=lambda spec, split: SimpleNamespace(digest=dev),
     )
     sets: Any = {} if test is None else {"target_test": SimpleNamespace(digest=test)}
     assert _chosen_on_what_is_scored(space, sets) is expected
