@@ -419,7 +419,7 @@ def test_the_next_stage_goes_on_from_tagger_and_discriminator(undisturbed: Path,
     for name, value in model.state_dict().items():
         assert value.equal(earlier.state_dict()[name]), name
     torch.manual_seed(0)
-    fresh = load_adversarial(str(undisturbed / MODEL), TAGS, entity)
+    fresh = load_adversarial(str(undisturbed / MODEL), TAGS, entity, keep_head=True)
     assert fresh.classifier.weight.equal(earlier.classifier.weight)
     kept = earlier.language_discriminator.hidden.weight
     assert not fresh.language_discriminator.hidden.weight.equal(kept)
