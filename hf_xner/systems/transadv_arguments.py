@@ -65,8 +65,8 @@ class Arguments(TranslatorArguments):
         default=None,
         metadata={
             "help": "Of L_g; a hundredth of the teacher's by default: 6e-7 as published. At that rate the encoder "
-            "hardly moves, and discriminators go on telling languages apart. A tenth of the teacher's hides more; near "
-            "theirs the encoder forgets the languages, and in short trainings the tags."
+            "hardly moves, and discriminators go on telling languages apart. A tenth of the teacher's hides more; "
+            "near theirs the encoder forgets the languages, and in short trainings the tags."
         },
     )
     discriminator_learning_rate: float = field(default=5e-3, metadata={"help": "Of L_l and L_o."})
