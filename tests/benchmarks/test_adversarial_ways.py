@@ -32,12 +32,12 @@ def text() -> Dataset:
 
 def test_corpora_have_as_many_rows_of_either_text(text: Dataset, tiny_tokenizer, tmp_path: Path):
     source = Dataset.from_dict({"tokens": [["the"] * 40] * 30})
-    rows = adversarial_ways.write_corpora(text, source, tiny_tokenizer, None, FEEDS["src"], 16, 64, tmp_path)
+    rows = adversarial_ways.write_corpora(text, source, tiny_tokenizer, None, FEEDS["src"], 16, 64, tmp_path, 0)
     assert {name: len(part) for name, part in rows.corpora.items()} == dict.fromkeys(FEEDS["src"].corpora, 16)
     assert set(rows.lengths["source"]) == set(rows.lengths["source_switched"]) == {42}
     assert len(set(rows.lengths["translated"])) > 5
     with pytest.raises(InputError, match="there are 30 sentences and 31 are needed"):
-        adversarial_ways.write_corpora(text, source, tiny_tokenizer, None, FEEDS["src"], 31, 64, tmp_path)
+        adversarial_ways.write_corpora(text, source, tiny_tokenizer, None, FEEDS["src"], 31, 64, tmp_path, 0)
 
 
 def test_passes_run_the_encoder_once_a_batch_and_the_discriminators_batch_without_gradient(
@@ -45,7 +45,7 @@ def test_passes_run_the_encoder_once_a_batch_and_the_discriminators_batch_withou
 ):
     torch.manual_seed(0)
     model = load_adversarial(str(tiny_encoder_dir), TAGS, AdversarialSettings(FEEDS["src"]))
-    rows = adversarial_ways.write_corpora(text, text, tiny_tokenizer, None, FEEDS["src"], 8, 64, tmp_path)
+    rows = adversarial_ways.write_corpora(text, text, tiny_tokenizer, None, FEEDS["src"], 8, 64, tmp_path, 0)
     draws = list(PhaseSampler(rows.lengths, FEEDS["src"], 4))
     collate = PhaseCollator(0, FEEDS["src"], outside=0, special=(1, 1))
     batches = [collate([rows[draw] for draw in draws[begin : begin + 4]]) for begin in range(0, len(draws), 4)]
