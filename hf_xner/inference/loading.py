@@ -78,7 +78,12 @@ def load_encoder_for_tagging(name: str, tag_names: Sequence[str], *, keep_head: 
             )
     except BROKEN as error:
         raise unusable(name, "encoder with a token-classification class", error) from error
-    if not keep_head and set(_head(model)) - set(report["missing_keys"]):
+    head = set(_head(model))
+    # Other tags give a head another size, which is no matter; an encoder of another size would be drawn anew, unseen.
+    damaged = sorted({str(name) for name, *_ in report["mismatched_keys"]} - head)
+    if damaged:
+        raise unusable(name, "encoder", ValueError(f"{damaged[0]} has another size than config.json says"))
+    if not keep_head and head - set(report["missing_keys"]):
         _reset(model)
     return model
 

@@ -90,6 +90,15 @@ def test_an_encoder_that_is_a_tagger_gets_a_fresh_head(undisturbed: Path):
     assert more.classifier.weight.shape[0] == 7 and more.config.num_labels == 7
 
 
+def test_weights_that_do_not_fit_their_configuration_are_refused(tiny_encoder_dir: Path, tmp_path: Path):
+    """Only heads may have another size: embeddings drawn anew would train as if nothing were wrong."""
+    folder = Path(shutil.copytree(tiny_encoder_dir, tmp_path / "encoder"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 48}), encoding="utf-8")
+    with pytest.raises(InputError, match="no encoder could be loaded .*has another size than config.json says"):
+        load_encoder_for_tagging(str(folder), TAGS)
+
+
 def test_training_learns(tiny_encoder_dir: Path, tmp_path: Path):
     settings = replace(SETTINGS, epochs=8)
     model, tokenizer = load_tagger(str(run(tmp_path / "run", tiny_encoder_dir, settings)))
