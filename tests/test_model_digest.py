@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hub.fixtures import TOKEN, hub, stranger
-from hub.loopback_hub import LoopbackHub
 from huggingface_hub import HfApi
 
 from hf_xner.errors import InputError
 from hf_xner.model_digest import model_digest
+from tests.hub.fixtures import TOKEN, hub, stranger
+from tests.hub.loopback_hub import LoopbackHub
 
 __all__ = ["hub", "stranger"]
 

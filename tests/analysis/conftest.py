@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "systems"))
-
-from toy import SOURCE, SOURCE_WORDS, TARGET, TARGET_WORDS, Finished, Toy, write_corpus
+from tests.systems.toy import SOURCE, SOURCE_WORDS, TARGET, TARGET_WORDS, Finished, Toy, write_corpus
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy import Finished
 
 from hf_xner.analysis import adversaries
 from hf_xner.analysis.adversaries import figure, held_out
@@ -17,6 +16,7 @@ from hf_xner.cli import main
 from hf_xner.data.feeds import FEEDS
 from hf_xner.errors import InputError
 from hf_xner.launch import train
+from tests.systems.toy import Finished
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from datasets import DatasetDict
-from toy import Finished
 
 from hf_xner.analysis.channels import _figure
 from hf_xner.cli import main
@@ -15,6 +14,7 @@ from hf_xner.inference.loading import load_tagger
 from hf_xner.models.register import register_models
 from hf_xner.systems.workspace import Workspace
 from hf_xner.training.fit_channels import CHANNELS
+from tests.systems.toy import Finished
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
-from toy import Finished
 
 from hf_xner.analysis.clusters import Word, choose_words, figure, silhouettes
 from hf_xner.cli import main
+from tests.systems.toy import Finished
 
 
 def read(path: Path) -> list[dict[str, str]]:

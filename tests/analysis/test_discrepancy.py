@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy import Finished
 
 from hf_xner.analysis import discrepancy
 from hf_xner.cli import main
 from hf_xner.losses.discrepancy import cosine_of_means, mean_squared_distance, mmd_squared
+from tests.systems.toy import Finished
 
 
 def read(path: Path) -> list[dict[str, str]]:

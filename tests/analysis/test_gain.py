@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy import Finished
 
 from hf_xner.analysis.entity_errors import agreement, compare, judge
 from hf_xner.analysis.gain_verdict import _change
@@ -20,6 +19,7 @@ from hf_xner.evaluation.metrics import entity_scores
 from hf_xner.evaluation.prediction_files import write_predictions
 from hf_xner.systems import stage_records
 from hf_xner.systems.stage_records import StageRecord
+from tests.systems.toy import Finished
 
 GOLD = ["B-PER I-PER O B-LOC O B-ORG", "O B-MISC O", "B-LOC O O O"]
 GOOD = ["B-PER I-PER O B-LOC O B-ORG", "O B-MISC O", "B-LOC O O B-PER"]

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+import adversarial_ways
 import pytest
 import torch
-from datasets import Dataset
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-import adversarial_ways
 import training_throughput
+from datasets import Dataset
 from training_material import TAGS
 
 from hf_xner.data.feeds import FEEDS

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
-
-import pytest
-import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import crf_throughput
+import pytest
+import torch
 from crf_throughput import LOSSES, OURS, Material, Way, choose_batches
 
 from hf_xner.models.lstm import BiLstm

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
-
-import pytest
-import torch
-from datasets import Dataset
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import memory
 import msd_ways
 import papers_loop
+import pytest
+import torch
 import training_throughput
+from datasets import Dataset
 from training_material import TAGS, ChosenRows, choose_block, write_rows
 from transformers import AutoConfig
 

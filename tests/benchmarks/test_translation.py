@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-
-def load() -> ModuleType:
-    """benchmarks/translation.py, under a name of its own: `translation` is a folder of tests."""
-    spec = spec_from_file_location("benchmark_of_translation", BENCHMARKS / "translation.py")
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-translation = load()
+import translation
 
 
 def test_a_corpus_is_translated_and_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

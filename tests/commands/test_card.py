@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from hub.fixtures import change_results, made_run, run_folder
-from hub.reading import front_matter
 
 from hf_xner.cli import main
+from tests.hub.fixtures import change_results, made_run, run_folder
+from tests.hub.reading import front_matter
 
 __all__ = ["made_run", "run_folder"]
 

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hub.fixtures import ROOT, TOKEN, change_results, hub, made_run, run_folder
-from hub.loopback_hub import LoopbackHub
 
 from hf_xner.cli import main
+from tests.hub.fixtures import ROOT, TOKEN, change_results, hub, made_run, run_folder
+from tests.hub.loopback_hub import LoopbackHub
 
 __all__ = ["hub", "made_run", "run_folder"]
 

@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from demo.fixtures import toy_run
 
 from hf_xner.cli import main
 from hf_xner.commands import review
 from hf_xner.data.readers import read_file
+from tests.demo.fixtures import toy_run
 
 __all__ = ["toy_run"]
 

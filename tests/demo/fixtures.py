@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from systems.toy import SOURCE, SOURCE_WORDS, TARGET, TARGET_WORDS, write_corpus
 
 from hf_xner.demo.choices import Choice
 from hf_xner.demo.limits import Limits
@@ -19,6 +18,7 @@ from hf_xner.demo.service import Service
 from hf_xner.demo.taggers import TaggerPool
 from hf_xner.inference.results import SentenceTags, TaggedSentence, assemble, place_words
 from hf_xner.inference.text import Piece, split_sentences, split_words
+from tests.systems.toy import SOURCE, SOURCE_WORDS, TARGET, TARGET_WORDS, write_corpus
 
 STUDENT = {
     "Kiel": "LOC",

@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hub.fixtures import change_results
-from hub.made_run import make_run
 
 from hf_xner.demo.choices import NO_RUN, NO_STORE, NO_TEACHER, find_choices
 from hf_xner.errors import InputError
 from hf_xner.hub.lineage import learnt_from_text
+from tests.hub.fixtures import change_results
+from tests.hub.made_run import make_run
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import time
 import warnings
 
 import pytest
-from conlleval_port import conlleval
 from hypothesis import given
 from hypothesis import strategies as st
 from seqeval import metrics as seqeval_metrics
@@ -19,6 +18,8 @@ from seqeval import metrics as seqeval_metrics
 from hf_xner.errors import InputError
 from hf_xner.evaluation.metrics import entity_scores, format_conlleval, local_metric_path, sentence_counts
 from hf_xner.labels import convert_tags, tag_names
+
+from .conlleval_port import conlleval
 
 TAGS = tag_names(["LOC", "PER", "A-B"])
 GOLD = [["B-LOC", "I-LOC", "O", "B-PER"], ["O", "B-PER", "I-PER"]]

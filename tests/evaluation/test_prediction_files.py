@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
-from conlleval_port import conlleval
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_xner.errors import InputError
 from hf_xner.evaluation.metrics import entity_scores, format_conlleval
 from hf_xner.evaluation.prediction_files import PredictionFile, read_predictions, write_predictions
+
+from .conlleval_port import conlleval
 
 TOKENS = [["Angela", "Merkel"], ["Kiel"]]
 GOLD = [["B-PER", "I-PER"], ["B-LOC"]]

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from systems.toy import TARGET, TARGET_WORDS, make_sentences
-
 from hf_xner.evaluation.metrics import entity_scores
 from hf_xner.evaluation.prediction_files import write_predictions
 from hf_xner.systems import runner
@@ -21,6 +19,7 @@ from hf_xner.systems.stages import StageStore
 from hf_xner.systems.summary import PREDICTIONS, STUDENT
 from hf_xner.systems.workspace import Workspace
 from hf_xner.training.settings import FitSettings
+from tests.systems.toy import TARGET, TARGET_WORDS, make_sentences
 
 SETS = {"source_dev": ("source", "validation"), "target_test": ("target", "test"), "source_test": ("source", "test")}
 CALIBRATION = {"temperature": 1.375, "calibration_error_before": 0.0625, "calibration_error_after": 0.03125}

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from systems.toy import (
+
+from hf_xner.hub.plan import make_plan
+from hf_xner.launch import train
+from tests.systems.toy import (
     SOURCE,
     SOURCE_WORDS,
     TARGET,
@@ -17,9 +20,6 @@ from systems.toy import (
     write_toy_dictionary,
     write_toy_vectors,
 )
-
-from hf_xner.hub.plan import make_plan
-from hf_xner.launch import train
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-from demo.fixtures import toy_run
-from test_wheel import wheel
+from tests.demo.fixtures import toy_run
+from tests.test_wheel import wheel
 
 __all__ = ["toy_run", "wheel"]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toy import SOURCE, SOURCE_WORDS, TARGET, TARGET_WORDS, Finished, Toy, write_corpus
+
+from .toy import SOURCE, SOURCE_WORDS, TARGET, TARGET_WORDS, Finished, Toy, write_corpus
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy import TARGET, TARGET_WORDS, Toy, stage_folders, write_corpus, write_toy_vectors
 
 from hf_xner.data.rows import read_soft_labels
 from hf_xner.errors import InputError
@@ -25,6 +24,8 @@ from hf_xner.systems.summary import summarise_run
 from hf_xner.training import augmented as training
 from hf_xner.translation.mapping import Mapping
 from hf_xner.translation.vectors import WordVectors, write_vectors
+
+from .toy import TARGET, TARGET_WORDS, Toy, stage_folders, write_corpus, write_toy_vectors
 
 WIDTH = 8
 

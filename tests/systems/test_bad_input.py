@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy import TARGET, TARGET_WORDS, Toy, command_line, make_sentences, subprocess_environment, write_sentences
 
 from hf_xner import launch
 from hf_xner.systems import tsl
+
+from .toy import TARGET, TARGET_WORDS, Toy, command_line, make_sentences, subprocess_environment, write_sentences
 
 Case = Callable[[Toy, Path], dict[str, Any]]
 

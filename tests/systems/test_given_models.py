@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy import TARGET, Finished, Toy, make_sentences, stage_folders
 from transformers import AutoModelForTokenClassification, BertConfig, BertForTokenClassification, BertTokenizer
 
 from hf_xner import InputError
@@ -24,6 +23,8 @@ from hf_xner.inference.tagger import Tagger
 from hf_xner.launch import train
 from hf_xner.systems.given_models import Seen, given_model, labels_seen
 from hf_xner.systems.several_teachers import short_names
+
+from .toy import TARGET, Finished, Toy, make_sentences, stage_folders
 
 TAGS = ["I-PER", "O", "B-ORG", "I-ORG", "B-LOC", "B-PER", "I-LOC"]
 

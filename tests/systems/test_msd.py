@@ -17,8 +17,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_resume import launcher, start
-from toy import Finished, Toy, command_line, stage_folders, subprocess_environment
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
 from hf_xner.data.paired_rows import read_vectors
@@ -37,6 +35,9 @@ from hf_xner.training.fit_channels import CHANNELS, ChannelSettings, new_model
 from hf_xner.training.history import read_history
 from hf_xner.training.msd import PairedTrainer
 from hf_xner.training.trainer import TokenClassificationTrainer
+
+from .test_resume import launcher, start
+from .toy import Finished, Toy, command_line, stage_folders, subprocess_environment
 
 __all__ = ["launcher"]  # a fixture
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy import Finished, command_line, stage_folders, subprocess_environment
 
 from hf_xner.data.rows import read_soft_labels
+
+from .toy import Finished, command_line, stage_folders, subprocess_environment
 
 
 def test_two_processes_run_tsl_end_to_end(finished: Finished, tmp_path: Path):

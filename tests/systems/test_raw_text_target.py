@@ -8,11 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from toy import TARGET, TARGET_WORDS, Finished, Toy, make_sentences, stage_folders
 
 from hf_xner.data import load_corpus
 from hf_xner.data.rows import read_soft_labels
 from hf_xner.launch import train
+
+from .toy import TARGET, TARGET_WORDS, Finished, Toy, make_sentences, stage_folders
 
 
 def prose() -> str:

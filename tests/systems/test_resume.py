@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy import Finished, command_line, stage_folders, subprocess_environment
 
 from hf_xner.data.rows import read_soft_labels
+
+from .toy import Finished, command_line, stage_folders, subprocess_environment
 
 
 def kill_at(point: str, call: int) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import Dataset
-from toy import SOURCE, TARGET, Finished, Toy, command_line, stage_folders, subprocess_environment, write_corpus
 
 from hf_xner import InputError
 from hf_xner.data import load_corpus, sample
@@ -26,6 +25,8 @@ from hf_xner.inference.probabilities import word_probabilities
 from hf_xner.launch import train
 from hf_xner.systems import several_teachers, tsl
 from hf_xner.systems.summary import summarise_run
+
+from .toy import SOURCE, TARGET, Finished, Toy, command_line, stage_folders, subprocess_environment, write_corpus
 
 VARIANTS = ["mt", "mt_avg", "mt_sim", "hl_sim", "avg", "sim", "cosine", "joint"]
 MEASURES = ["bilinear", "cosine"]

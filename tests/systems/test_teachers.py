@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from toy import Finished
 
 from hf_xner.model_digest import model_digest
 from hf_xner.systems import teachers
 from hf_xner.systems.stage_records import StageRecord
 from hf_xner.systems.teachers import Teachers, find_teachers
+
+from .toy import Finished
 
 
 def test_the_teacher_of_a_finished_run_is_found(finished: Finished):

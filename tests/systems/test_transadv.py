@@ -15,17 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import load_from_disk
-from toy import (
-    SOURCE_WORDS,
-    TARGET_WORDS,
-    Finished,
-    Toy,
-    command_line,
-    stage_folders,
-    subprocess_environment,
-    write_sentences,
-    write_toy_dictionary,
-)
 
 from hf_xner.data.rows import RaggedColumn, read_soft_labels
 from hf_xner.errors import InputError
@@ -37,6 +26,18 @@ from hf_xner.systems.unitrans import Arguments as UniTransArguments
 from hf_xner.training.fit_adversarial import ADVERSARIAL
 from hf_xner.training.history import read_history
 from hf_xner.training.transadv import AdversarialTrainer
+
+from .toy import (
+    SOURCE_WORDS,
+    TARGET_WORDS,
+    Finished,
+    Toy,
+    command_line,
+    stage_folders,
+    subprocess_environment,
+    write_sentences,
+    write_toy_dictionary,
+)
 
 KINDS = (
     "translate",

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy import TARGET, TARGET_WORDS, Finished, Toy, stage_folders, write_corpus
 
 from hf_xner.data.rows import read_soft_labels
 from hf_xner.launch import train
 from hf_xner.training.history import read_history
+
+from .toy import TARGET, TARGET_WORDS, Finished, Toy, stage_folders, write_corpus
 
 
 def weights(model: Path) -> bytes:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value, load_from_disk
-from toy import SOURCE_WORDS, TARGET_WORDS, Finished, Toy, stage_folders, write_sentences
 
 from hf_xner.data.rows import RaggedColumn, read_soft_labels
 from hf_xner.data.votes import read_votes
@@ -24,6 +23,8 @@ from hf_xner.systems.stages import StageStore
 from hf_xner.systems.translation_stages import _refuse_tags_of_target, translate_source
 from hf_xner.systems.unitrans import VARIANTS, Arguments
 from hf_xner.systems.workspace import Workspace
+
+from .toy import SOURCE_WORDS, TARGET_WORDS, Finished, Toy, stage_folders, write_sentences
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
