@@ -251,8 +251,12 @@ class _Models:
             check_encoder(encoder, arguments.freeze_layers, channels)
         self.layers = _layers(arguments, encoder_shape(space.encoder), encoder_shape(self.student_space.encoder))
         self.source: Labelled = space.labelled(arguments.source[0], "train")
-        self.teacher_dev, self.student_dev = space.selection_set("teacher"), space.selection_set("student")
+        self.teacher_dev, self.student_dev = self._picked_on("teacher"), self._picked_on("student")
         self.discrepancy = Discrepancy(arguments.mmd_kernels, arguments.mmd_unbiased)
+
+    def _picked_on(self, role: str) -> Labelled | None:
+        by_updates = self.arguments.eval_every is not None  # then a short training has several models to pick from
+        return self.space.selection_set(role, epochs=None if by_updates else getattr(self.arguments, f"{role}_epochs"))
 
     def settings(self, role: str) -> FitSettings:
         """How to train a "teacher" or "student"."""

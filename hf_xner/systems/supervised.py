@@ -47,7 +47,7 @@ def build(space: Workspace, seed: int) -> dict[str, TrainedTagger]:
     arguments = space.arguments
     assert isinstance(arguments, Arguments)
     rate = learning_rate(arguments.learning_rate, arguments.encoder, "teacher", 5e-5)
-    dev = space.selection_set("teacher")
+    dev = space.selection_set("teacher", epochs=arguments.epochs)
     settings = settings_for(space, seed, rate, arguments.epochs, dev is not None)
     source = space.labelled(arguments.source[0], "train")
     return {"supervised": train_tagger(space, f"tagger, seed {seed}", source, settings, dev)}

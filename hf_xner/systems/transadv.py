@@ -208,14 +208,15 @@ class _Models:
 
     def teacher_settings(self) -> tuple[FitSettings, Labelled | None]:
         """How teachers are trained, and where their best epoch is picked."""
-        dev = self.space.selection_set("student" if self.arguments.teachers_like_student else "teacher")
         epochs = self.arguments.teacher_epochs
+        role = "student" if self.arguments.teachers_like_student else "teacher"
+        dev = self.space.selection_set(role, epochs=epochs)
         return settings_for(self.space, self.seed, self._teacher_rate(), epochs, dev is not None), dev
 
     def student_settings(self, *, dropout: bool) -> tuple[FitSettings, Labelled | None]:
         """How the student is distilled, and where its best epoch is picked; `dropout` is what its method does."""
         arguments = self.arguments
-        dev = self.space.selection_set("student")
+        dev = self.space.selection_set("student", epochs=arguments.student_epochs)
         rate = learning_rate(arguments.student_learning_rate, arguments.encoder, "student", 6e-5)
         settings = settings_for(self.space, self.seed, rate, arguments.student_epochs, dev is not None)
         given = arguments.student_dropout

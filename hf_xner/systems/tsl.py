@@ -188,7 +188,8 @@ def build(space: Workspace, seed: int) -> dict[str, TrainedTagger]:
         elif teachers is not None and variant in wanted:
             taggers |= _made(space, seed, variant, teachers)
     if gold is not None:
-        dev = space.selection_set("student") if arguments.select_on.startswith("target") else None
+        on_target = arguments.select_on.startswith("target")
+        dev = space.selection_set("student", epochs=arguments.teacher_epochs) if on_target else None
         taggers["supervised"] = train_tagger(
             space, f"upper bound, seed {seed}", gold, _settings(space, seed, "teacher", dev is not None), dev
         )
@@ -212,13 +213,18 @@ def _made(space: Workspace, seed: int, variant: str, teachers: SeveralTeachers) 
 def _teacher(space: Workspace, seed: int, name: str, sources: list[str]) -> TrainedTagger:
     """A teacher of one source, or of all together."""
     corpus = joined([space.labelled(spec, "train") for spec in sources])
-    devs = [dev for dev in (space.selection_set("teacher", spec) for spec in sources) if dev is not None]
+    arguments = space.arguments
+    assert isinstance(arguments, Arguments)
+    picked_on = (space.selection_set("teacher", spec, epochs=arguments.teacher_epochs) for spec in sources)
+    devs = [dev for dev in picked_on if dev is not None]
     dev = joined(devs) if devs else None
     return train_tagger(space, name, corpus, _settings(space, seed, "teacher", dev is not None), dev)
 
 
 def _student(space: Workspace, seed: int, name: str, targets: str, labels: SoftLabels) -> TrainedTagger:
-    dev = space.selection_set("student")
+    arguments = space.arguments
+    assert isinstance(arguments, Arguments)
+    dev = space.selection_set("student", epochs=arguments.student_epochs)
     settings = _settings(space, seed, "student", dev is not None)
     return distil_tagger(
         space, f"{name} student, seed {seed}", space.target_text, labels, settings, targets=targets, dev=dev

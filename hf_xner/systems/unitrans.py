@@ -138,7 +138,7 @@ def _student(space: Workspace, models: _Models, variant: str, seed: int) -> Trai
     """Theta_stu, or one of its ablations: they differ in who teaches and in what takes part in the loss."""
     arguments = space.arguments
     assert isinstance(arguments, Arguments)
-    dev = space.selection_set("student")
+    dev = space.selection_set("student", epochs=arguments.student_epochs)
     rate = learning_rate(arguments.student_learning_rate, arguments.encoder, "student", 1e-4)
     settings = settings_for(space, seed, rate, arguments.student_epochs, dev is not None)
     seeds = _ensemble_seeds(arguments) if variant == "ensemble" else [seed]
@@ -182,7 +182,9 @@ class _Models:
     def __init__(self, space: Workspace) -> None:
         self.space = space
         self.source = space.labelled(space.arguments.source[0], "train")
-        self.dev = space.selection_set("teacher")
+        arguments = space.arguments
+        assert isinstance(arguments, Arguments)
+        self.dev = space.selection_set("teacher", epochs=arguments.teacher_epochs)
 
     @cached_property
     def translated(self) -> Labelled:

@@ -255,16 +255,18 @@ class Workspace:
                 logger.warning("%s has no labelled %s split: nothing to score as %s", spec, split, name)
         return chosen
 
-    def selection_set(self, role: str, source: str | None = None) -> Labelled | None:
+    def selection_set(self, role: str, source: str | None = None, *, epochs: float | None = None) -> Labelled | None:
         """The set on which the best epoch is picked, for a "teacher" or "student"; None for the last epoch.
 
         Args:
             role: Who is picked.
             source: The corpus that a teacher learns from; by default the first one, which is also the one on whose
                 dev set a student is picked.
+            epochs: Length of the training, where it is known: one epoch or less ends in the only model there is to
+                pick, which is then the same, in the store as well, whatever the rule.
         """
         choice, sources = self.arguments.select_on, self.arguments.source
-        if choice == "none":
+        if choice == "none" or (epochs is not None and epochs <= 1):
             return None
         if role == "teacher" or choice == "source_dev":
             return self.labelled(source or sources[0], "validation") if sources else None

@@ -390,6 +390,15 @@ def test_the_best_epoch_is_picked_where_the_options_say(small, tmp_path: Path):
     assert all(found == pytest.approx(best, abs=1e-12) for best, found in outcomes.values())
 
 
+def test_trainings_of_one_epoch_are_the_same_whatever_picks_epochs(table: Finished, small, tmp_path: Path):
+    shutil.copytree(table.store, tmp_path / "store")
+    options = small(tmp_path / "run", tmp_path / "store", variants=["without_mmkd"], select_on="source_dev")
+    train("transadv", **options)
+    assert counts(tmp_path / "store") == counts(table.store)
+    train("transadv", **{**options, "student_epochs": 2.0, "output_dir": str(tmp_path / "longer")})
+    assert counts(tmp_path / "store") == {**counts(table.store), "distil": counts(table.store)["distil"] + 1}
+
+
 @pytest.mark.slow
 def test_a_student_with_dropout_is_another_one(table: Finished, small, tmp_path: Path):
     shutil.copytree(table.store, tmp_path / "store")
