@@ -108,6 +108,7 @@ class StageStore:
         self.dry_run = dry_run
         self.run_folder = None if run_folder is None else Path(run_folder)
         self._noted: dict[str, Stage] = {}
+        self._told: set[str] = set()
 
     def path(self, stage: Stage) -> Path:
         """Return the folder in which the result of `stage` is, or will be."""
@@ -186,7 +187,9 @@ class StageStore:
 
     def _use(self, stage: Stage) -> None:
         """Note that the finished `stage` is used, by whom and when."""
-        _log(stage, "is in the store")
+        if stage.key not in self._told:  # the variants of a table ask for the same stage many times
+            self._told.add(stage.key)
+            _log(stage, "is in the store")
         folder = self.path(stage)
         stage_records.touch(folder)
         if self.run_folder is None or str(self.run_folder.resolve()) in stage_records.recorded_users(folder):
@@ -232,6 +235,7 @@ class StageStore:
             sync_folder(partial)
             record.write(partial)
             self._rename(stage)
+        self._told.add(stage.key)
         _log(stage, f"done in {readable_seconds(seconds)}, {readable_bytes(record.bytes)}")
 
     def _rename(self, stage: Stage) -> None:

@@ -375,3 +375,12 @@ def test_stage_key_pins_the_form():
     """A change of the form would throw away everybody's store."""
     assert stage_key("train", 1, {"text": "ab"}, {"rate": 5e-5}) == make_stage(settings={"rate": 5e-5}).key
     assert make_stage(settings={"rate": 5e-5}).key == "27c760562449ee82361c"
+
+
+def test_a_run_says_once_that_a_stage_is_there(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.INFO):
+        for store in (StageStore(tmp_path), StageStore(tmp_path)):
+            for _ in range(3):
+                store.run(make_stage(), write_model)
+    told = [record.getMessage().split(": ")[-1].split(" in ")[0] for record in caplog.records]
+    assert told == ["starts", "done", "is"]
