@@ -130,7 +130,7 @@ def table(results: list[dict[str, Any]], corpora: list[str]) -> str:
 
 def run(options: argparse.Namespace) -> None:
     """Score what is missing, then print the table; an encoder that has changed under its name is scored again."""
-    from hf_xner.model_digest import folder_digest
+    from hf_xner.model_digest import model_digest
 
     settings = {
         name: getattr(options, name)
@@ -142,7 +142,7 @@ def run(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         encoders = named_encoders(options, scratch)
-        digests = {name: folder_digest(Path(folder)) for name, folder in encoders.items()}
+        digests = {name: model_digest(folder, remedy="check --encoders") for name, folder in encoders.items()}
         wanted = []
         for seed in options.seeds:
             for encoder, folder in encoders.items():

@@ -27,7 +27,7 @@ from typing import Any
 from hf_xner.errors import InputError
 from hf_xner.pretraining.card import model_card, read_manifest, readable, save_card
 
-PREPARES = ("languages", "vocab_size", "corpora", "corpora_times")
+PREPARES = ("languages", "vocab_size", "corpora", "corpora_times", "vector_epochs")
 UNRECORDED = {"output_dir", "data_dir", "manifests", "prepare_only", "save_minutes", "workers"}
 
 
@@ -115,6 +115,9 @@ def check(options: argparse.Namespace) -> list[tuple[int, int]]:
     growth = parse_growth(options.growth, options.layers)
     if growth and options.steps <= growth[-1][1]:
         raise InputError(f"{options.steps} steps end before the last growth at step {growth[-1][1]}", where="--steps")
+    for name in ("layers", "hidden", "heads", "length"):
+        if getattr(options, name) < 1:
+            raise InputError(f"{getattr(options, name)} is not a positive number", where=f"--{name}")
     width, rest = divmod(options.hidden, options.heads)
     if rest or width < 32:
         raise InputError(
@@ -130,8 +133,8 @@ def run(options: argparse.Namespace) -> None:
     growth = check(options)
     sources = [entry for path in options.manifests for entry in read_manifest(path, options.languages)]
     # After the checks: importing torch takes longer than they do.
-    from hf_xner.pretraining.corpus import subword_counts
-    from hf_xner.pretraining.domain import corpus_text
+    from hf_xner.pretraining.corpus import subword_counts, text_files
+    from hf_xner.pretraining.domain import check_languages, corpus_text
     from hf_xner.pretraining.export import export_encoder, loss_curve, save_curve
     from hf_xner.pretraining.initialise import Vectors, vector_width
     from hf_xner.pretraining.prepare import check_prepared, prepare_data, prepare_tokenizer, prepare_vectors
@@ -143,6 +146,8 @@ def run(options: argparse.Namespace) -> None:
 
     rows = RowSettings(**(chosen(RowSettings) | {"parallel": options.parallel_rows if options.parallel else 0.0}))
     folder: Path = options.output_dir
+    text_files(options.text, options.languages)  # before anything is written that another command would stumble over
+    check_languages(options.corpora, options.languages)
     folder.mkdir(parents=True, exist_ok=True)
     check_prepared(folder, {name: getattr(options, name) for name in PREPARES})
     tokenizer = prepare_tokenizer(folder, options.text, options.languages, options.vocab_size)

@@ -6,13 +6,11 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hf_xner.errors import InputError
-from hf_xner.labels import convert_tags
 from hf_xner.whole_files import whole_file
 
 if TYPE_CHECKING:
@@ -93,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     from transformers.utils import logging
 
     from hf_xner.inference.inputs import kind_of, read_items
-    from hf_xner.inference.outputs import FORMATS
+    from hf_xner.inference.outputs import FORMATS, in_iob2
 
     kind = kind_of(args.file, args.input)
     if not 0 <= args.threshold <= 1:
@@ -124,14 +122,6 @@ def _tagger(args: argparse.Namespace) -> Tagger:
         on_long_input=args.on_long_input,
         batch_subwords=args.batch_subwords,
     )
-
-
-def in_iob2(tagged: TaggedSentence, scheme: str) -> TaggedSentence:
-    """The answer with its tags in IOB2, which is what evaluation and other programs read."""
-    if scheme == "iob2":
-        return tagged
-    tags = [tag for begin, end in tagged.sentences for tag in convert_tags(tagged.tags[begin:end], scheme, "iob2")]
-    return replace(tagged, tokens=[replace(token, tag=tag) for token, tag in zip(tagged.tokens, tags, strict=True)])
 
 
 def _answers(

@@ -3,6 +3,9 @@
 Every corpus of these systems is made from the labelled source corpus, so what is known of its words and sentences is
 known by construction: their language by whether they stand inside an entity, their order by whether they were
 shuffled. The unlabelled target text is the exception: it has no tags, and so no entity words to restrict anything to.
+
+Words that translation leaves as they are (persons by default, and words that no dictionary knows) have either language
+there, by the corpus they stand in: no discriminator of words alone can tell these, and none reaches an accuracy of 1.
 """
 
 from __future__ import annotations

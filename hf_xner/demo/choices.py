@@ -127,7 +127,7 @@ def _about(facts: RunFacts) -> str:
     language = facts.language_names or "named-entity"
     if facts.target is None:
         how = "from labels in that language"
-    elif facts.results["target_labels_used"]:
+    elif facts.upper_bound or facts.chosen_on.startswith("target"):
         how = "with the help of labels in that language"
     else:
         how = f"from {_origin(facts)}"

@@ -79,7 +79,9 @@ class Downloads:
             writer.writerow(COLUMNS)
             writer.writerows(entity_rows(tagged for _, tagged in answers))
         with open(paths[1], "w", encoding="utf-8", errors="replace") as stream:
-            stream.write("[\n" + ",\n".join(jsonl(item, tagged).rstrip("\n") for item, tagged in answers) + "\n]\n")
+            for number, (item, tagged) in enumerate(answers):
+                stream.write((",\n" if number else "[\n") + jsonl(item, tagged).rstrip("\n"))
+            stream.write("\n]\n" if answers else "[]\n")
         return str(paths[0]), str(paths[1])
 
 

@@ -78,8 +78,9 @@ class Limits:
         sentences = 0
         for item in items:
             sentences += self._count(item.content) if isinstance(item.content, str) else bool(item.content)
-            self._check_sentences(sentences, name)
             taken.append(item)
+            # A line without words is no work, but it is kept and answered.
+            self._check_sentences(max(sentences, len(taken) // 4), name)
         if sentences == 0:
             raise InputError("the file has no words", where=name)
         return taken
@@ -91,7 +92,7 @@ class Limits:
     def _check_sentences(self, found: int, where: str) -> None:
         if found > self.sentences:
             raise InputError(
-                f"there are more than {self.sentences:,} sentences",
+                f"there are more than {self.sentences:,} sentences or lines",
                 where=where,
                 remedy="split it, or use xner predict on your own machine",
             )

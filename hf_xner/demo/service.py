@@ -15,6 +15,7 @@ from hf_xner.demo.limits import Deadline, Limits
 from hf_xner.demo.taggers import TaggerPool
 from hf_xner.errors import InputError
 from hf_xner.inference.inputs import Item
+from hf_xner.inference.outputs import in_iob2
 from hf_xner.inference.results import Entity, TaggedSentence
 from hf_xner.labels import entity_types
 
@@ -198,5 +199,7 @@ class Service:
         with self.pool.use(place) as tagger, deadline.over(tagger.model):
             types = tuple(entity_types(tagger.decoder.tag_names))
             if isinstance(items[0].content, str):
-                return types, tagger.tag_text([str(item.content) for item in items])
-            return types, tagger.tag_words([list(item.content) for item in items])
+                found = tagger.tag_text([str(item.content) for item in items])
+            else:
+                found = tagger.tag_words([list(item.content) for item in items])
+            return types, [in_iob2(tagged, tagger.decoder.scheme) for tagged in found]

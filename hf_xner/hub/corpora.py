@@ -9,13 +9,14 @@ from typing import Any
 
 from hf_xner.data import describe
 from hf_xner.data.registry import CORPORA
-from hf_xner.hub.lineage import chosen_on, is_as_it_is, lineage_of
+from hf_xner.hub.lineage import SUPERVISED, chosen_on, is_as_it_is, learnt_from_text, lineage_of
 from hf_xner.version import __version__
 
 LABELLED, UNLABELLED, SCORED = "labelled source", "unlabelled target text", "scored on"
 SELECTED = "labelled, picks the best epoch"
 BOUND = "labelled target (upper bound only)"
 COMPARED = "text without labels, to compare the teachers' languages"
+NOT_READ = "not read in training"
 NOT_STATED = "not stated"
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]+)*")
 
@@ -67,9 +68,10 @@ def corpora_of(results: dict[str, Any]) -> list[CorpusFacts]:
     """
     arguments = results["arguments"]
     target = arguments.get("target") or ""
-    corpora = [describe_corpus(spec, (LABELLED,)) for spec in arguments["source"]]
+    from_source = () if _is_bound(results) else (LABELLED,)
+    corpora = [describe_corpus(spec, from_source) for spec in arguments["source"]]
     if target:
-        corpora.append(describe_corpus(target, (UNLABELLED,)))
+        corpora.append(describe_corpus(target, (UNLABELLED,) if learnt_from_text(str(results["student"])) else ()))
     if arguments.get("translated"):
         corpora.append(describe_corpus(arguments["translated"], ("labelled, translated from the source",)))
     texts = list(arguments.get("teacher_text") or [])
@@ -79,13 +81,19 @@ def corpora_of(results: dict[str, Any]) -> list[CorpusFacts]:
     used[SELECTED] = _picked_on(results)
     if target and "supervised" in results["variants"]:
         used[BOUND] = [target]
-    return [_with_roles(corpus, [role for role, specs in used.items() if corpus.spec in specs]) for corpus in corpora]
+    told = [_with_roles(corpus, [role for role, specs in used.items() if corpus.spec in specs]) for corpus in corpora]
+    return [corpus if corpus.roles else replace(corpus, roles=(NOT_READ,)) for corpus in told]
+
+
+def _is_bound(results: dict[str, Any]) -> bool:
+    """Whether the model is an upper bound, which learns from the target's tags alone."""
+    return results["student"] == SUPERVISED and bool(results["arguments"].get("target"))
 
 
 def _picked_on(results: dict[str, Any]) -> list[str]:
     """The corpora on whose labels the student's weights were picked."""
     chosen = chosen_on(results)
-    if chosen == "none":
+    if chosen == "none" or (_is_bound(results) and chosen == "source_dev"):
         return []
     if chosen.startswith("target"):
         return [results["arguments"]["target"]]

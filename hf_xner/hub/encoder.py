@@ -9,6 +9,8 @@ from typing import Any
 
 from hf_xner.hub.lineage import MIXED, is_as_it_is, lineage_of
 from hf_xner.models.builtin import ENCODERS
+from hf_xner.systems.files import read_json
+from hf_xner.systems.run_folder import MARKER, RESULTS
 from hf_xner.systems.summary import STUDENT
 
 HUB_ID = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
@@ -81,12 +83,19 @@ def _model(results: dict[str, Any], asked: dict[str, Any], option: str, index: i
     if _was_folder(name, given) if recorded is None else recorded:
         folder = Path(given).expanduser()
         licence = _licence_in(folder)
-        if folder.name == STUDENT:  # of a run, whose card lies beside it and whose name says more
-            folder = folder.parent
-            licence = licence or _licence_in(folder)
+        run = folder.parent
+        if folder.name == STUDENT and (run / MARKER).is_file():  # its card lies beside it, and its name says more
+            folder, licence = run, licence or _licence_in(run) or _licence_of_encoder(run)
         return EncoderFacts(folder.name or Path(name).name, licence or "not stated", tagger=tagger)
     licence = f"that of [its own card](https://huggingface.co/{name})"
     return EncoderFacts(name, licence, hub=name, tagger=tagger)
+
+
+def _licence_of_encoder(run: Path) -> str | None:
+    """The licence of a built-in encoder that a run trained on: it holds for what came of it, too."""
+    results = read_json(run / RESULTS)
+    encoder = (results.get("arguments") or {}).get("encoder") if isinstance(results, dict) else None
+    return (_licence_in(ENCODERS[encoder].path) or "research-only") if encoder in ENCODERS else None
 
 
 def _one(value: Any, index: int | None) -> Any:

@@ -16,9 +16,10 @@ JOINT = "joint"
 _AS_THEY_ARE = frozenset(
     {"mt", JOINT, "data_transfer", "combination", "teacher", "src", "entity", "context", "order", "tladv"}
 )
+SUPERVISED = "supervised"
 # BiLSTM-CRFs that augmented fine-tuning is compared with, and upper bounds.
 _OF_TAGS_ALONE = {
-    *("supervised", "source_mono", "source_mono_no_char", "source_mono_random", "source_mono_random_no_char"),
+    *(SUPERVISED, "source_mono", "source_mono_no_char", "source_mono_random", "source_mono_random_no_char"),
     *("cross_word", "cross_word_no_char", "cross_shared", "cross_shared_no_char"),
 }
 
@@ -80,7 +81,8 @@ def all_chosen_alike(arguments: Mapping[str, Any], system: str) -> bool:
 def chosen_on(results: Mapping[str, Any]) -> str:
     """The labelled set that picked the weights of a run's student, as `--select_on` calls it, or "none"."""
     arguments = results["arguments"]
-    asked = str(arguments.get("select_on", "none"))
-    if asked == "none" or not is_as_it_is(results["student"]) or all_chosen_alike(arguments, results["system"]):
-        return asked
-    return "source_dev" if lineage_of(results).sources else "none"
+    chosen = str(arguments.get("select_on", "none"))
+    if chosen != "none" and is_as_it_is(results["student"]) and not all_chosen_alike(arguments, results["system"]):
+        chosen = "source_dev" if lineage_of(results).sources else "none"
+    # Trainings of one epoch have nothing to pick from. Older runs have not recorded it.
+    return chosen if chosen in results.get("picked_on", [chosen]) else "none"

@@ -108,8 +108,8 @@ def refuse_oracle(folder: Path, results: Mapping[str, Any]) -> None:
     Raises:
         InputError: It is one.
     """
-    chosen_on = (results.get("arguments") or {}).get("select_on")
-    if results.get("oracle") or chosen_on == "target_test":
+    asked = (results.get("arguments") or {}).get("select_on")
+    if results.get("oracle") or "target_test" in results.get("picked_on", [asked]):
         raise InputError(
             "is an oracle run: its best epoch was picked on the target's test labels, so its figures mean nothing to "
             "others and it is not published",
@@ -125,10 +125,17 @@ def _card(folder: Path, repo: str, options: CardOptions) -> tuple[list[Upload], 
     )
     own = folder / CARD
     if own.is_file():
-        texts[CARD] = checked(own.read_text(encoding="utf-8"))
+        texts[CARD] = checked(_own_card(own))
         notes = [f"{CARD} is the one in the run folder"]
     sources = {CARD: own} if own.is_file() else {}
     return [Upload(path, text.encode(), sources.get(path)) for path, text in texts.items()], notes
+
+
+def _own_card(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read as UTF-8 ({error})", where=str(path), remedy="save it as UTF-8") from error
 
 
 def _model(folder: Path, prefix: str) -> tuple[list[Upload], list[str]]:

@@ -17,7 +17,7 @@ from hf_xner.errors import InputError
 from hf_xner.hub.card import CARD
 from hf_xner.hub.failures import no_token, with_retries
 from hf_xner.hub.plan import PushPlan
-from hf_xner.hub.remote import Remote, is_of_this_run, last_change, read_remote
+from hf_xner.hub.remote import Remote, is_blank_card, is_of_this_run, last_change, read_remote
 from hf_xner.version import __version__
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ def _attempt(api: HfApi, plan: PushPlan, target: Target, done: Pushed) -> None:
     done.kept = _kept_card(api, plan, target, remote)
     files = [file for file in plan.files if not (done.kept and file.path == CARD)]
     new = [file for file in files if not remote.has(file)]
-    removed = remote.stale(plan.files) if replace else []
+    same = target.replace and not remote.is_empty() and is_of_this_run(api, target.repo, remote, plan.results)
+    removed = remote.stale(plan.files) if replace and not same else []  # of the same run only the card is in the way
     done.unchanged = len(files) - len(done.sent or new)
     done.commit = remote.head
     if not new and not removed:
@@ -179,7 +180,11 @@ def _is_copy_of_main(api: HfApi, target: Target, remote: Remote) -> bool:
 
 def _check(api: HfApi, plan: PushPlan, target: Target, remote: Remote, *, replace: bool) -> None:
     _refuse_public(target, remote)
-    if replace or remote.is_empty():
+    if replace:
+        return
+    if remote.is_empty():
+        if not is_blank_card(api, target.repo, remote, CARD):
+            _refuse_edited_card(api, plan, target, remote)
         return
     if is_of_this_run(api, target.repo, remote, plan.results):
         _refuse_edited_card(api, plan, target, remote)
@@ -193,7 +198,7 @@ def _check(api: HfApi, plan: PushPlan, target: Target, remote: Remote, *, replac
 
 def _refuse_edited_card(api: HfApi, plan: PushPlan, target: Target, remote: Remote) -> None:
     """Refuse to overwrite what somebody has written into the card since the last push."""
-    if plan.bare or not _overwrites_card(plan, remote):
+    if (plan.bare and not remote.is_empty()) or not _overwrites_card(plan, remote):
         return
     title = last_change(api, target.repo, remote, CARD)
     if title is None or OUR_COMMIT.search(title):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _EMPTY = (".gitattributes", ".gitignore", "README.md", "LICENSE", "LICENSE.md", "LICENSE.txt")
 _SAME_RUN = ("system", "student", "arguments", "data")
 _BLOCK = 1 << 20
+_FRONT_MATTER = re.compile(r"\A---\n.*?^---\s*$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,16 @@ def read_remote(api: HfApi, repo: str, revision: str) -> Remote | None:
         for sibling in info.siblings or []
     }
     return Remote(str(info.sha), bool(info.private), files)
+
+
+def is_blank_card(api: HfApi, repo: str, remote: Remote, path: str) -> bool:
+    """Whether a repository has no card, or one of front matter alone, as the Hub makes for a licence."""
+    if path not in remote.files:
+        return True
+    with tempfile.TemporaryDirectory() as folder:
+        place = api.hf_hub_download(repo, path, revision=remote.head, local_dir=folder)
+        text = Path(place).read_text(encoding="utf-8", errors="replace")
+    return not _FRONT_MATTER.sub("", text, count=1).strip()
 
 
 def is_of_this_run(api: HfApi, repo: str, remote: Remote, results: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from hf_xner.hub.encoder import EncoderFacts, encoder_of, teacher_encoder_of
 from hf_xner.hub.figures import SetFigures, figures_of
 from hf_xner.hub.languages import hub_codes, language_name
 from hf_xner.hub.lineage import (
+    SUPERVISED,
     Lineage,
     all_chosen_alike,
     chosen_on,
@@ -29,7 +30,6 @@ from hf_xner.systems.input_limit import input_limit
 from hf_xner.systems.run_folder import MARKER, RESULTS
 from hf_xner.systems.summary import PREDICTIONS, RESEARCH, STUDENT, bracketed, example_sentences
 
-SUPERVISED = "supervised"
 _SHOWN_SETTINGS = (
     "epochs",
     "rounds",

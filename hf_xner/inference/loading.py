@@ -83,7 +83,8 @@ def load_encoder_for_tagging(name: str, tag_names: Sequence[str], *, keep_head: 
     damaged = sorted({str(name) for name, *_ in report["mismatched_keys"]} - head)
     if damaged:
         raise unusable(name, "encoder", ValueError(f"{damaged[0]} has another size than config.json says"))
-    if not keep_head and head - set(report["missing_keys"]):
+    # A checkpoint without a classifier is no tagger's. ModernBERT's has a layer of the head: that is pretrained, too.
+    if not keep_head and not _classifier(model) & set(report["missing_keys"]):
         _reset(model)
     return model
 
@@ -91,6 +92,13 @@ def load_encoder_for_tagging(name: str, tag_names: Sequence[str], *, keep_head: 
 def _head(model: Any) -> list[str]:
     """Names of the parameters above the encoder."""
     return [name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")]
+
+
+def _classifier(model: Any) -> set[str]:
+    """Names of the parameters of the layer that scores the tags."""
+    places = {name.rpartition(".")[0] for name in _head(model)}
+    last = {place for place in places if getattr(model.get_submodule(place), "out_features", 0) == model.num_labels}
+    return {name for name in _head(model) if name.rpartition(".")[0] in last}
 
 
 def _reset(model: Any) -> None:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from hf_xner.inference.inputs import Item
 from hf_xner.inference.results import TaggedSentence
+from hf_xner.labels import convert_tags
 
 _WHITE_SPACE = re.compile(r"\s+")
+
+
+def in_iob2(tagged: TaggedSentence, scheme: str) -> TaggedSentence:
+    """The answer with its tags in IOB2, which is what evaluation and other programs read."""
+    if scheme == "iob2":
+        return tagged
+    tags = [tag for begin, end in tagged.sentences for tag in convert_tags(tagged.tags[begin:end], scheme, "iob2")]
+    return replace(tagged, tokens=[replace(token, tag=tag) for token, tag in zip(tagged.tokens, tags, strict=True)])
 
 
 def conll(item: Item, tagged: TaggedSentence) -> str:

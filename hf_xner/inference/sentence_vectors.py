@@ -14,7 +14,7 @@ from hf_xner.data.encoding import WordEncoder, longest_input
 from hf_xner.errors import InputError
 from hf_xner.inference.batches import CHUNK, batches_by_size
 from hf_xner.inference.device import local_device
-from hf_xner.inference.loading import load_tokenizer, unusable, without_load_report
+from hf_xner.inference.loading import BROKEN, load_tokenizer, unusable, without_load_report
 from hf_xner.inference.probabilities import run_rows
 from hf_xner.models.backbone import pooler_options
 
@@ -81,7 +81,7 @@ def load_sentence_encoder(name: str, pooling: str = "cls") -> tuple[Any, Any]:
         options = {} if pooling == "pooler" else pooler_options(AutoConfig.from_pretrained(name))
         with without_load_report():
             model, report = AutoModel.from_pretrained(name, dtype=torch.float32, output_loading_info=True, **options)
-    except (OSError, ValueError) as error:
+    except BROKEN as error:
         raise unusable(name, "encoder", error) from error
     pooler = getattr(model, "pooler", None)
     if pooling == "pooler" and (pooler is None or any("pooler" in key for key in report["missing_keys"])):

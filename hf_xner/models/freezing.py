@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -55,7 +56,8 @@ def freeze_bottom(model: Any, layers: int | None = None, *, embeddings: bool = T
     if count:
         frozen.update(weight for layer in encoder_layers(model)[:count] for weight in layer.parameters())
     if embeddings:  # families name them differently: embed_tokens, shared, word_embedding
-        frozen.update(getattr(model, "backbone", model).get_input_embeddings().parameters())
+        with suppress(NotImplementedError):  # CANINE hashes characters and has no such table; its names say it
+            frozen.update(getattr(model, "backbone", model).get_input_embeddings().parameters())
     names = []
     for name, weight in model.named_parameters():
         if weight in frozen or (embeddings and "embeddings" in name):

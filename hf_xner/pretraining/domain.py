@@ -32,6 +32,7 @@ def corpus_text(
     Raises:
         InputError: A corpus is of no language of the encoder, or cannot be read.
     """
+    check_languages(specs, languages)
     if not specs:
         return []
     target = folder / "corpora"
@@ -40,20 +41,29 @@ def corpus_text(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for spec in specs:
-            _append(partial, spec, languages, data_dir)
+            _append(partial, spec, data_dir)
         os.replace(partial, target)
     return [target]
 
 
-def _append(folder: Path, spec: str, languages: Sequence[str], data_dir: str | Path | None) -> None:
-    language = parse_spec(spec).language
-    if language not in languages:
-        raise InputError(
-            f"{spec} is in {language or 'an unnamed language'}, not in {', '.join(languages)}",
-            where="--corpora",
-            remedy="add the language to --languages, or write path:xx for a path",
-        )
+def check_languages(specs: Sequence[str], languages: Sequence[str]) -> None:
+    """Refuse corpora of languages that the encoder does not have.
+
+    Raises:
+        InputError: There is one.
+    """
+    for spec in specs:
+        language = parse_spec(spec).language
+        if language not in languages:
+            raise InputError(
+                f"{spec} is in {language or 'an unnamed language'}, not in {', '.join(languages)}",
+                where="--corpora",
+                remedy="add the language to --languages, or write path:xx for a path",
+            )
+
+
+def _append(folder: Path, spec: str, data_dir: str | Path | None) -> None:
     sentences = unlabelled(load_corpus(spec, data_dir=data_dir)["train"])["tokens"]
     logger.info("%d train sentences of %s", len(sentences), spec)
-    with (folder / f"{language}.txt").open("a", encoding="utf-8") as out:
+    with (folder / f"{parse_spec(spec).language}.txt").open("a", encoding="utf-8") as out:
         out.writelines(" ".join(words) + "\n" for words in sentences)

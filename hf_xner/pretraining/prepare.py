@@ -56,9 +56,9 @@ def check_prepared(folder: Path, options: dict[str, Any]) -> None:
         return
     known = json.loads(path.read_text(encoding="utf-8"))
     for name, value in options.items():
-        if known.get(name) != value:
+        if name in known and known[name] != value:
             raise InputError(
-                f"{folder} was prepared with {known.get(name)}, not {value}",
+                f"{folder} was prepared with {known[name]}, not {value}",
                 where=f"--{name}",
                 remedy="take another --output_dir",
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -156,6 +158,32 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
+def _planned(checkpoint: Path) -> int:
+    """The last step of the training that the checkpoint comes from."""
+    return int(json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["max_steps"])
+
+
+def _refuse_too_late(schedule: Schedule, done: int, end: int, *, finished: bool) -> None:
+    """Refuse to end a stage at step `end` after `done` steps under another plan if its rate could no longer fall.
+
+    A finished training has decayed and may go on for any number of steps.
+
+    Raises:
+        InputError: Too many steps are done.
+    """
+    if end < schedule.steps:  # more layers come after
+        if done > end:
+            raise InputError(f"{done} steps are done with these layers", where="--growth", remedy=f"give {done} again")
+        return
+    kept = int(schedule.steps * (1 - schedule.decay))
+    if done > end or (done > kept and not finished):
+        raise InputError(
+            f"{done} steps are done, and of {schedule.steps} the rate falls from step {kept} on",
+            where="--steps",
+            remedy=f"give {math.ceil(done / max(1 - schedule.decay, 1e-6))} or more",
+        )
+
+
 def stages(shape: Shape, schedule: Schedule) -> list[tuple[int, int, int]]:
     """(layers, first step, last step) of each stage; those that begin after the last step are left out."""
     borders = [*schedule.growth, (shape.layers, schedule.steps)]
@@ -208,9 +236,9 @@ def train(
         checkpoint = latest_checkpoint(place)
         if checkpoint is not None:
             model = MaskedEncoder.from_pretrained(checkpoint, dtype=torch.float32)
-            if _step(checkpoint) > end - begin:  # what is there has not decayed at this step
-                done = begin + _step(checkpoint)
-                raise InputError(f"{done} steps are done already", where="--steps", remedy=f"give more than {done}")
+            if _planned(checkpoint) != end - begin:
+                finished = _planned(checkpoint) == _step(checkpoint)
+                _refuse_too_late(schedule, begin + _step(checkpoint), end, finished=finished)
             if _step(checkpoint) == end - begin:
                 continue
         dataset = Rows(

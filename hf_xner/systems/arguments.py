@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
@@ -49,7 +50,8 @@ class SystemArguments:
         default="none",
         metadata={
             "help": "Which labelled set picks the student's best epoch: none, source_dev, target_dev, or target_test "
-            "(an oracle, never for publication). Teachers are picked on source_dev whenever this is not none."
+            "(an oracle, never for publication). Teachers are picked on source_dev whenever this is not none. A "
+            "training of one epoch or less has nothing to pick from."
         },
     )
     evaluate_on: list[str] = field(
@@ -139,21 +141,27 @@ def _coerced(name: str, value: Any, kind: Any) -> Any:
     """`value` in the form that its option has: YAML gives 5e-5 as text, Python callers give 3 for 3.0 or one seed."""
     if kind in (float, float | None) and isinstance(value, (str, int)) and not isinstance(value, bool):
         value = _number(name, value)
-    if kind in (str, str | None) and isinstance(value, bool):
-        raise InputError(
-            f"{value} where text is needed",
-            where=f"--{name}",
-            remedy="quote it: in YAML no, yes, on and off are no text",
-        )
+    if kind in (str, str | None) and value is not None:
+        return _text(name, value)
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{value} is not a finite number", where=f"--{name}")
-    if kind in (list[str], list[str] | None) and isinstance(value, str):
-        return [value]
+    if kind in (list[str], list[str] | None) and value is not None:
+        return [_text(name, item) for item in (value if isinstance(value, (list, tuple)) else [value])]
     if kind in (list[float], list[float] | None) and value is not None:
         return [_number(name, item) for item in (value if isinstance(value, (list, tuple)) else [value])]
     if kind in (list[int], list[int] | None) and value is not None:
         return _whole_numbers(name, value)
     return value
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
+    raise InputError(
+        f"{value} where text is needed",
+        where=f"--{name}",
+        remedy="quote it: in YAML no, yes, on, off and numbers are no text",
+    )
 
 
 def _number(name: str, value: Any) -> float:

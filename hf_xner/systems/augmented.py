@@ -168,7 +168,7 @@ def _distil(space: Workspace, seed: int, teacher: TrainedTagger, variant: str) -
     arguments = space.arguments
     assert isinstance(arguments, Arguments) and arguments.distil_to is not None
     other = space.with_encoder(arguments.distil_to)
-    dev = space.selection_set("student")
+    dev = space.selection_set("student", epochs=arguments.student_epochs)
     rate = learning_rate(arguments.student_learning_rate, arguments.distil_to, "student", 1e-4)
     settings = replace(
         settings_for(other, seed, rate, arguments.student_epochs, dev is not None),

@@ -94,6 +94,12 @@ def is_locked(path: Path) -> bool:
         return False
     _held.add(descriptor)
     try:
-        return not _try(descriptor)
+        # Shared: over NFS an exclusive lock takes a file that is open for writing.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks, where nobody can hold one
+        return False
     finally:
         _close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -27,6 +28,7 @@ from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.training.fit import HISTORY_PLOT
 from hf_xner.training.history import HISTORY
 
+logger = logging.getLogger(__name__)
 # Options that name models: folders, Hub ids, encoders that come with hf_xner.
 MODEL_OPTIONS = ("encoder", "student_encoder", "distil_to", "teacher")
 
@@ -73,6 +75,7 @@ def run_system(name: str, system: System, arguments: SystemArguments) -> dict[st
         scored = {gold.name: gold.digest for gold in sets.values()}
         folder.describe(seeds=arguments.seeds, data=space.data_digests() | scored)
         taggers, scores = _make(system, space, sets)
+        _tell_if_nothing_was_picked(space)
         seed, variant = _student(system, taggers)
         student = taggers[seed][variant]
         calibration = _calibration(space, student)
@@ -102,6 +105,11 @@ def _make(
     return taggers, scores
 
 
+def _tell_if_nothing_was_picked(space: Workspace) -> None:
+    if space.arguments.select_on != "none" and not space.picked_on and space.processes.rank == 0:
+        logger.warning("--select_on %s picked nothing: no training is longer than an epoch", space.arguments.select_on)
+
+
 def _kept(arguments: SystemArguments) -> dict[str, Any]:
     return {name: value for name, value in asdict(arguments).items() if name != "dry_run"}
 
@@ -123,7 +131,7 @@ def _open_inputs(system: System, space: Workspace) -> dict[str, Labelled]:
     if space.arguments.target:
         space.check_target()
     sets = space.evaluation_sets()
-    chosen_on = [space.selection_set(role) for role in ("teacher", "student")]
+    chosen_on = [space.selection_candidate(role) for role in ("teacher", "student")]
     known, who = _known_types(system, space)
     for gold in [*sets.values(), *(dev for dev in chosen_on if dev is not None)]:
         check_compatible(
@@ -157,7 +165,8 @@ def _results(
         "calibration": calibration,
         "student": variant,
         "target_labels_used": bool(space.arguments.target)
-        and (variant == "supervised" or space.arguments.select_on.startswith("target")),
+        and (variant == "supervised" or any(name.startswith("target") for name in space.picked_on)),
+        "picked_on": sorted(space.picked_on),
         "oracle": _chosen_on_what_is_scored(space, sets),
         "model_folders": _model_folders(space.arguments),
         "sets": {
@@ -178,8 +187,8 @@ def _results(
 def _chosen_on_what_is_scored(space: Workspace, sets: Mapping[str, Labelled]) -> bool:
     """Whether the target's labels picked the weights and score them, too: some corpora have one file for both."""
     target, test = space.arguments.target, sets.get("target_test")
-    if space.arguments.select_on != "target_dev" or test is None or "validation" not in space.corpus(target):
-        return space.arguments.select_on == "target_test"
+    if "target_dev" not in space.picked_on or test is None or "validation" not in space.corpus(target):
+        return "target_test" in space.picked_on
     return space.labelled(target, "validation").digest == test.digest
 
 

@@ -13,14 +13,15 @@
 
 Variants, by the rows of the paper's tables:
 
-    transadv          TransAdv                  src       Theta_src as it is
-    without_ldis      w/o LDIS                  entity    Theta_entity as it is
-    without_odis      w/o ODIS                  context   Theta_context as it is
-    without_entity    w/o Theta_entity          order     Theta_order as it is
-    without_context   w/o Theta_context         mt        a tagger of the source alone, applied as it is (mBERT-FT)
-    without_order     w/o Theta_order
-    without_mladv     w/o MLADV (src = train(encoder, source))
-    without_mmkd      w/o MMKD (distilled from src alone)
+    transadv          TransAdv
+    without_ldis      w/o LDIS, the discriminators of language, in A4 to A6
+    without_odis      w/o ODIS, the discriminator of order, in A4
+    without_entity    w/o Theta_entity: three teachers; likewise without_context and without_order
+    without_mladv     w/o MLADV, the multi-level adversarial training: src = train(encoder, source)
+    without_mmkd      w/o MMKD, the distillation of several models: a student of src alone
+
+    src, entity, context, order    these teachers as they are
+    mt                a tagger of the source alone, applied as it is (mBERT-FT)
 
     advpicker         AdvPicker: src = train(encoder, source) against language, source and target text; the 80 % of the
                       target text that is most language-independent; a student distilled from src on it

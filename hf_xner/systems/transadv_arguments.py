@@ -59,20 +59,28 @@ class Arguments(TranslatorArguments):
         metadata={"aliases": "--variant", "help": "Any of " + ", ".join(VARIANTS) + "; or all."},
     )
     teacher_learning_rate: float | None = field(
-        default=None, metadata={"help": "Of L_ner; 6e-5 for mBERT-sized encoders; the built-in encoder has its own."}
+        default=None,
+        metadata={
+            "help": "Of the tagging loss (L_ner); 6e-5 for mBERT-sized encoders; the built-in encoder has its own."
+        },
     )
     generator_learning_rate: float | None = field(
         default=None,
         metadata={
-            "help": "Of L_g; a hundredth of the teacher's by default: 6e-7 as published. At that rate the encoder "
-            "hardly moves, and discriminators go on telling languages apart. A tenth of the teacher's hides more; "
-            "near theirs the encoder forgets the languages, and in short trainings the tags."
+            "help": "Of the generator, which is the encoder where it hides language and order (L_g); a hundredth of "
+            "the teacher's by default: 6e-7 as published. At that rate the encoder hardly moves, and discriminators "
+            "go on telling languages apart. A tenth of the teacher's hides more; near the discriminators' own the "
+            "encoder forgets the languages, and in short trainings the tags."
         },
     )
-    discriminator_learning_rate: float = field(default=5e-3, metadata={"help": "Of L_l and L_o."})
+    discriminator_learning_rate: float = field(
+        default=5e-3, metadata={"help": "Of the discriminators of language (L_l) and order (L_o)."}
+    )
     adversarial_momentum: float = field(
         default=0.9,
-        metadata={"help": "beta_1 of AdamW for L_l, L_o and L_g; 0.5 keeps strong adversaries from oscillating."},
+        metadata={
+            "help": "beta_1 of AdamW for discriminators and generator; 0.5 keeps strong adversaries from oscillating."
+        },
     )
     generator_step: bool = field(
         default=True, metadata={"help": "Off, discriminators only watch: what they can tell if nobody hides it."}
@@ -93,18 +101,22 @@ class Arguments(TranslatorArguments):
         default=None,
         metadata={
             "help": "Rows of each corpus in a step of a discriminator or of the generator; as many as --batch_size by "
-            "default (AdvPicker). Fewer make Theta_src cheaper, which reads six corpora."
+            "default (AdvPicker). Fewer make Theta_src, which reads six corpora at a time, cheaper and smaller in "
+            "memory; --micro_batch_size does not cut these steps."
         },
     )
     tagging_corpora: list[str] = field(
-        default_factory=lambda: list(FEEDS["src"].tagging), metadata={"help": "What feeds L_ner of Theta_src."}
+        default_factory=lambda: list(FEEDS["src"].tagging), metadata={"help": "Corpora whose tags train Theta_src."}
     )
     language_corpora: list[str] = field(
         default_factory=lambda: list(FEEDS["src"].language),
-        metadata={"help": "What feeds L_l of Theta_src: any of " + ", ".join(CORPORA) + "."},
+        metadata={
+            "help": "Corpora that the language discriminator of Theta_src sees: any of " + ", ".join(CORPORA) + "."
+        },
     )
     order_corpora: list[str] = field(
-        default_factory=lambda: list(FEEDS["src"].order), metadata={"help": "What feeds L_o of Theta_src."}
+        default_factory=lambda: list(FEEDS["src"].order),
+        metadata={"help": "Corpora that the order discriminator of Theta_src sees."},
     )
     positions: str | None = field(
         default=None,
@@ -135,7 +147,9 @@ class Arguments(TranslatorArguments):
     picked_share: float = field(default=0.8, metadata={"help": "AdvPicker: share of the target text to distil on."})
     teachers_like_student: bool = field(
         default=False,
-        metadata={"help": "Pick teachers' epochs on the student's set too (--select_on target_dev: as published)."},
+        metadata={
+            "help": "Pick teachers' epochs on the set that --select_on names, too (with target_dev: as published)."
+        },
     )
     warmup: float = field(default=0.05, metadata={"help": "Share of the steps in which a rate rises."})
     max_grad_norm: float = field(default=0.0, metadata={"help": "Gradient clipping; 0 for none, as AdvPicker."})
@@ -165,12 +179,7 @@ class Arguments(TranslatorArguments):
             raise InputError(f"{self.picked_share} is no share", where="--picked_share", remedy="give 0.8, say")
         if not 0 <= self.adversarial_momentum < 1:
             raise InputError(f"{self.adversarial_momentum} is not in [0, 1)", where="--adversarial_momentum")
-        if self.adversarial_rows is not None and 2 * self.adversarial_rows < self.batch_size:
-            raise InputError(
-                f"two corpora of {self.adversarial_rows} rows each are less than a batch of {self.batch_size}",
-                where="--adversarial_rows",
-                remedy=f"give at least {-(-self.batch_size // 2)}",
-            )
+        self._check_adversarial_rows()
         if self.lora_rank:
             raise InputError("adversarial training has no LoRA adapters", where="--lora_rank", remedy="leave it at 0")
         if not self.target or len(self.source) != 1:
@@ -202,6 +211,19 @@ class Arguments(TranslatorArguments):
             )
         except ValueError as error:
             raise InputError(str(error), where="--tagging_corpora, --language_corpora, --order_corpora") from error
+
+    def _check_adversarial_rows(self) -> None:
+        """Refuse too few rows for a step to have a batch of them, in the training with the fewest corpora."""
+        if self.adversarial_rows is None:
+            return
+        feeds = [*self.feeds(), FEEDS["advpicker"]]
+        fewest = min(len(feed.adversarial) for feed in feeds if feed.adversarial)
+        if fewest * self.adversarial_rows < self.batch_size:
+            raise InputError(
+                f"{fewest} corpora of {self.adversarial_rows} rows each are less than a batch of {self.batch_size}",
+                where="--adversarial_rows",
+                remedy=f"give at least {-(-self.batch_size // fewest)}",
+            )
 
     def feed_of(self, who: str, recipe: Recipe) -> Feed:
         """What feeds which loss of a teacher."""

@@ -237,7 +237,8 @@ def _warn_of_no_language(space: Workspace, options: TranslationOptions) -> None:
 def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
     corpus, target = space.corpus(spec), space.corpus(space.arguments.target)
     refuse_same_corpus(corpus, target, spec, space.arguments.target)
-    remedy = f"translate it too: xner translate {source.spec} --splits train {source.split}"
+    splits = " ".join(dict.fromkeys(("train", source.split)))
+    remedy = f"translate it too: xner translate {source.spec} --splits {splits} with the --to and --output of before"
     data = require_split(corpus, source.split, spec, tags=True, remedy=remedy)
     names = set(data.features["ner_tags"].feature.names)
     if not names <= set(source.tag_names):

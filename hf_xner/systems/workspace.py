@@ -92,6 +92,7 @@ class Workspace:
 
     Attributes:
         stages: Kind, key and settings of every stage that the run has asked for, by name.
+        picked_on: The labelled sets that any epoch was picked on, as `--select_on` calls them.
         facts: What else a system has to say in `results.json`, by name; JSON values.
         shown: Folders of stages that the run folder gets a copy of, by the copy's name.
     """
@@ -110,6 +111,7 @@ class Workspace:
         self._corpora: dict[str, DatasetDict] = {}
         self._labelled: dict[tuple[str, str], Labelled] = {}
         self.stages: dict[str, dict[str, object]] = {}
+        self.picked_on: set[str] = set()
         self.facts: dict[str, Any] = {}
         self.shown: dict[str, Path] = {}
 
@@ -256,17 +258,24 @@ class Workspace:
         return chosen
 
     def selection_set(self, role: str, source: str | None = None, *, epochs: float | None = None) -> Labelled | None:
-        """The set on which the best epoch is picked, for a "teacher" or "student"; None for the last epoch.
+        """The set on which the best epoch of a training is picked; None for the last epoch.
 
         Args:
-            role: Who is picked.
+            role: Who is trained: a "teacher" or a "student".
             source: The corpus that a teacher learns from; by default the first one, which is also the one on whose
                 dev set a student is picked.
             epochs: Length of the training, where it is known: one epoch or less ends in the only model there is to
                 pick, which is then the same, in the store as well, whatever the rule.
         """
+        chosen = None if epochs is not None and epochs <= 1 else self.selection_candidate(role, source)
+        if chosen is not None:
+            self.picked_on.add("source_dev" if role == "teacher" else self.arguments.select_on)
+        return chosen
+
+    def selection_candidate(self, role: str, source: str | None = None) -> Labelled | None:
+        """The set on which `--select_on` has epochs of a "teacher" or "student" picked, if there are any to pick."""
         choice, sources = self.arguments.select_on, self.arguments.source
-        if choice == "none" or (epochs is not None and epochs <= 1):
+        if choice == "none":
             return None
         if role == "teacher" or choice == "source_dev":
             return self.labelled(source or sources[0], "validation") if sources else None

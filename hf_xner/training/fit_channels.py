@@ -14,7 +14,7 @@ from transformers import PreTrainedConfig, set_seed
 from hf_xner.data.paired_rows import PairedCollator, PairedRows
 from hf_xner.data.rows import RowCollator, TrainingRows
 from hf_xner.errors import InputError
-from hf_xner.inference.loading import load_tokenizer, unusable, without_load_report
+from hf_xner.inference.loading import BROKEN, load_tokenizer, unusable, without_load_report
 from hf_xner.models import MultiChannelConfig, MultiChannelForTokenClassification
 from hf_xner.models.export import check_exportable, export_plain
 from hf_xner.models.register import register_models
@@ -140,7 +140,7 @@ def new_model(encoder: str, tag_names: Sequence[str], channels: ChannelSettings)
                 id2label=dict(enumerate(tag_names)),
                 label2id={tag: index for index, tag in enumerate(tag_names)},
             )
-    except (OSError, ValueError) as error:
+    except BROKEN as error:
         raise unusable(encoder, "encoder for channels", error) from error
     refuse_unexportable(encoder, model.config.encoder_config)
     return model

@@ -48,10 +48,10 @@ class AdversarialTrainer(TokenClassificationTrainer):
     """Trains an `AdversarialForTokenClassification` on the batches of a `PhaseSampler`.
 
     A record of the log holds, over its steps of each phase, `loss_ner`, `loss_language`, `loss_order`,
-    `loss_generator_language`, `loss_generator_order`, the accuracies of the discriminators on rows they have not been
-    trained on yet (`language_accuracy`, `order_accuracy`; 0.5 is chance; sentences that have only one order are left
-    out of the latter and of the losses of order), and the rates. `loss` is the mean over all
-    steps, whatever their phase.
+    `loss_generator_language`, `loss_generator_order`, the accuracies of the discriminators on the rows of each step
+    before it, with dropout (`language_accuracy`, `order_accuracy`; 0.5 is chance; sentences that have only one order
+    are left out of the latter and of the losses of order), and the rates. `loss` is the mean over all steps, whatever
+    their phase.
 
     Args:
         adversary: The settings.

@@ -36,8 +36,9 @@ def refuse_other_entities(source: Dataset, translated: Dataset, *, contexts: boo
     for id_, ours, theirs in zip(source["id"], tag_strings(source), tag_strings(translated), strict=True):
         found, wanted = ([kind for kind, _, _ in segments(tags) if contexts or kind] for tags in (theirs, ours))
         if found != wanted:
+            what = "entities or stretches of words between them" if contexts else "entities"
             raise InputError(
-                "the sentence and its translation have different entities",
+                f"the sentence and its translation have different {what}",
                 where=f"sentence {id_!r}",
                 remedy="translate the corpus again",
             )

@@ -15,6 +15,7 @@ import pytest
 
 from hf_xner.commands import predict
 from hf_xner.errors import InputError
+from hf_xner.inference.outputs import in_iob2
 from hf_xner.inference.results import TaggedSentence, TaggedToken
 from hf_xner.inference.tagger import Tagger
 
@@ -80,8 +81,8 @@ def test_other_schemes_are_written_as_iob2():
         for text, tag in zip("abcd", ("B-PER", "E-PER", "S-LOC", "S-LOC"), strict=True)
     ]
     tagged = TaggedSentence("a b c d", tokens, [], [(0, 3), (3, 4)], 4, 1, False)
-    assert predict.in_iob2(tagged, "iobes").tags == ["B-PER", "I-PER", "B-LOC", "B-LOC"]
-    assert predict.in_iob2(tagged, "iob2") is tagged
+    assert in_iob2(tagged, "iobes").tags == ["B-PER", "I-PER", "B-LOC", "B-LOC"]
+    assert in_iob2(tagged, "iob2") is tagged
 
 
 def test_threshold_leaves_entities_out(tiny_model_dir, stdin, capsysbinary):

@@ -42,7 +42,9 @@ class NameList:
 
         self.names = names
         self.model = torch.nn.Identity()
-        self.decoder = SimpleNamespace(tag_names=["O", *(f"{part}-{name}" for name in TYPES for part in "BI")])
+        self.decoder = SimpleNamespace(
+            scheme="iob2", tag_names=["O", *(f"{part}-{name}" for name in TYPES for part in "BI")]
+        )
         self.busy = threading.Lock()
 
     def tag_text(self, texts: str | list[str]) -> TaggedSentence | list[TaggedSentence]:

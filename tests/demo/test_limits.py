@@ -68,6 +68,8 @@ def test_texts_of_a_file_count_by_their_sentences_and_empty_ones_do_not():
     assert len(LIMITS.take([Item("One. Two."), Item(""), Item("Three.")], "f.txt")) == 3
     with pytest.raises(InputError, match="more than 3"):
         LIMITS.take([Item("One. Two."), Item("Three. Four.")], "f.txt")
+    with pytest.raises(InputError, match="more than 3 sentences or lines"):
+        LIMITS.take([Item("One."), *[Item("")] * 15], "f.txt")
     with pytest.raises(InputError, match="no words"):
         LIMITS.take([Item(""), Item([])], "f.txt")
 

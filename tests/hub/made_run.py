@@ -74,6 +74,8 @@ def make_run(
     space = Workspace(arguments, StageStore(arguments.store), current_processes())
     space.stages |= _stages(student, seeds)
     space.facts |= facts or {}
+    if arguments.select_on != "none":
+        space.picked_on |= {"source_dev", arguments.select_on}
     kept = {name: value for name, value in asdict(arguments).items() if name != "dry_run"}
     command = ["/home/alice/env/bin/xner", "train", system, "--output_dir", str(folder), "--store", arguments.store]
     with RunFolder(folder, system=system, arguments=kept, command_line=command, device="cpu") as run:

@@ -73,10 +73,20 @@ def test_a_given_folder_is_named_and_its_licence_read(tmp_path: Path, tiny_model
     teacher.mkdir(parents=True)
     options = {"source": [], "teacher": [str(teacher)], "shares": {"mt": 0.9}, "sets": ("target_test",)}
     run = make_run(tmp_path / "run", tiny_model_dir, **options)
+    # Beside a folder called student lies whatever its owner keeps there, with a name that says nothing to others.
+    assert collect_facts(run).encoder == EncoderFacts("student", "not stated", tagger=True)
+    (tmp_path / "wiki-run" / "run.json").write_text("{}")
     assert collect_facts(run).encoder == EncoderFacts("wiki-run", "not stated", tagger=True)
     (tmp_path / "wiki-run" / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n")
     assert collect_facts(run).encoder == EncoderFacts("wiki-run", "cc-by-4.0", tagger=True)
     assert "base_model" not in front_matter(card_of(run))
+
+
+def test_a_copy_of_a_student_of_the_built_in_encoder_is_for_research_only(tmp_path: Path, tiny_model_dir: Path):
+    teacher = make_run(tmp_path / "a" / "first", tiny_model_dir, encoder="xner-mini") / "student"
+    options = {"source": [], "teacher": [str(teacher)], "shares": {"mt": 0.9}, "sets": ("target_test",)}
+    card = card_of(make_run(tmp_path / "run", tiny_model_dir, **options))
+    assert front_matter(card)["license_name"] == "research-only" and "- **Copy of:** `first`" in card
 
 
 SEVERAL = {

@@ -212,9 +212,25 @@ def test_a_card_that_was_edited_on_the_website_is_not_overwritten_unasked(
     more.files.append(Upload("model-00001-of-00001.safetensors", b"x"))
     assert send(more, api).sent == ["model-00001-of-00001.safetensors"]
     assert hub.files(REPO)["README.md"] == text
-    assert "README.md" in send(plan, api, replace=True).sent
+    # --replace is for the card then: what else there is of this run stays.
+    api.create_commit(REPO, [CommitOperationAdd("figure.png", b"x")], commit_message="a figure")
+    done = send(plan, api, replace=True)
+    assert "README.md" in done.sent and done.removed == [] and "figure.png" in hub.files(REPO)
     # And our own card is ours to renew.
     assert send(changed(plan, "README.md", b"---\nlicense: mit\n---\n# New\n"), api).sent == ["README.md"]
+
+
+def test_a_card_that_waits_for_its_model_is_not_overwritten_unasked(plan: PushPlan, hub: LoopbackHub, api: HfApi):
+    api.create_repo(REPO)
+    text = edited_there(api)
+    assert "README.md was edited there" in refusal(plan, api) and hub.files(REPO)["README.md"] == text
+    assert "README.md" in send(plan, api, replace=True).sent
+
+
+def test_a_card_that_is_no_utf8_is_refused_by_name(run_folder: Path):
+    (run_folder / "README.md").write_bytes("# Größe".encode("latin-1"))
+    with pytest.raises(InputError, match="README.md: cannot be read as UTF-8 .*; save it as UTF-8"):
+        make_plan(run_folder, REPO)
 
 
 def test_a_bare_card_does_not_replace_a_good_one_of_the_same_run(

@@ -54,14 +54,21 @@ METHODS: dict[str, dict[str, tuple[str, str]]] = {
         "mt": ("as it is", f"{TEXT}|translat|agree|student"),
     },
     "transadv": {
-        "transadv": (f"Four teachers .*language of a word or the order.*{TEXT}", "as it is"),
-        "without_ldis": (f"Four teachers .*the order of a sentence.*{TEXT}", "language of a word"),
-        "without_odis": (f"Four teachers .*language of a word.*{TEXT}", "order of a sentence"),
-        "without_entity": (f"Three teachers .*source, context and order.*{TEXT}", "Four"),
-        "without_context": (f"Three teachers .*source, entity and order.*{TEXT}", "Four"),
+        "transadv": (
+            f"Four teachers .*that of source against .*language of a word or the order.*, those of entity and context "
+            f"against one of the language.*{TEXT}",
+            "as it is",
+        ),
+        "without_ldis": (f"Four teachers .*, that of source against a .*the order of a sentence.*{TEXT}", "of a word"),
+        "without_odis": (
+            f"Four teachers .*those of source, entity and context .*of a word.*{TEXT}",
+            "order of a sent",
+        ),
+        "without_entity": (f"Three teachers .*source, context and order.*, that of context against.*{TEXT}", "Four"),
+        "without_context": (f"Three teachers .*source, entity and order.*, that of entity against.*{TEXT}", "Four"),
         "without_order": (f"Three teachers .*source, entity and context;.*{TEXT}", "Four"),
         "without_mladv": (f"Four teachers .*those of entity and context against.*{TEXT}", "order of a sentence"),
-        "without_mmkd": (f"One teacher, .*{TEXT}", "Four|Three|mean prob"),
+        "without_mmkd": (f"One teacher, .*tags from the source sentences.*{TEXT}", "Four|Three|mean prob"),
         "advpicker": (f"were picked.*{TEXT}|{TEXT}.*were picked", "translat|Four"),
         "order": ("goes on from it: on translated sentences, in .* as it is", f"{TEXT}|Four|student"),
         "context": ("goes on from it: .* around entities. .* as it is", f"{TEXT}|Four|student"),
@@ -206,6 +213,16 @@ def test_what_the_targets_dev_labels_chose(
     assert (
         said in one_line if said else "(the epoch with the best F1 on labelled source sentences was kept)" in one_line
     )
+
+
+@pytest.mark.parametrize("select_on", ["source_dev", "target_dev"])
+def test_trainings_of_one_epoch_were_chosen_by_nobody(select_on: str, tmp_path: Path, tiny_model_dir: Path):
+    """`--select_on` had nothing to pick from, and the card says nothing of it."""
+    run = make_run(tmp_path / "run", tiny_model_dir, select_on=select_on)
+    change_results(run, picked_on=[], target_labels_used=False)
+    card, facts = card_of(run), collect_facts(run)
+    assert facts.chosen_on == "none" and facts.zero_resource and "best F1" not in card
+    assert not any("picks the best epoch" in role for corpus in facts.corpora for role in corpus.roles)
 
 
 def test_weights_of_teachers_are_those_of_its_own(tmp_path: Path, tiny_model_dir: Path):

@@ -91,8 +91,20 @@ def test_ending_early_and_going_on(prepared, tmp_path):
     assert latest_checkpoint(tmp_path / "stage-2").name == "checkpoint-4"
     later = run(prepared, tmp_path, replace(SCHEDULE, steps=6))
     assert latest_checkpoint(tmp_path / "stage-2").name == "checkpoint-6" and not same(early, later)
-    with pytest.raises(InputError, match="--steps: 6 steps are done already; give more than 6"):
+    with pytest.raises(InputError, match="--steps: 6 steps are done, and of 5 the rate falls from step 4 on; give 8"):
         run(prepared, tmp_path, replace(SCHEDULE, steps=5))
+    run(prepared, tmp_path, replace(SCHEDULE, steps=7))  # it had decayed, and decays again
+    # Stopped at a step of its own choice: that is no end, for its rate has not fallen.
+    state = tmp_path / "stage-2" / "checkpoint-7" / "trainer_state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"max_steps": 100}))
+    with pytest.raises(InputError, match="--steps: 7 steps are done, and of 7 the rate falls from step 5 on; give 9"):
+        run(prepared, tmp_path, replace(SCHEDULE, steps=7))
+
+
+def test_layers_are_not_grown_before_steps_that_are_done(prepared, tmp_path):
+    run(prepared, tmp_path, replace(SCHEDULE, growth=[(1, 5)]))
+    with pytest.raises(InputError, match="--growth: 5 steps are done with these layers; give 5 again"):
+        run(prepared, tmp_path, replace(SCHEDULE, growth=[(1, 3)]))
 
 
 def test_a_folder_is_prepared_once(tmp_path):
@@ -178,6 +190,8 @@ def test_words_of_corpora_become_text_without_tags(tmp_path):
         (["--layers", "3", "--growth", "2:3"], "--growth: depths [2, 3] are not each a multiple of the one before"),
         (["--steps", "2"], "--steps: 2 steps end before the last growth at step 3"),
         (["--heads", "3"], "--hidden, --heads: 64 are no 3 heads of one width, 32 or more"),
+        (["--heads", "0"], "--heads: 0 is not a positive number"),
+        (["--corpora", "sample:nl"], "--corpora: sample:nl is in nl, not in en, es; add the language to --languages"),
         (["--heads", "4"], "--hidden, --heads: 64 are no 4 heads of one width, 32 or more"),
         (["--length", "65"], "--length: 65 is more than 64 positions"),
         (["--languages", "en", "en"], "--languages: a language is named twice"),
@@ -194,5 +208,5 @@ def test_wrong_options_give_one_line(toy, tmp_path, options, message, capsys, mo
     monkeypatch.setattr(sys, "argv", arguments)
     assert pretrain_mini.main() == 2
     error = capsys.readouterr().err.strip().splitlines()
-    assert message in error[-1]
+    assert message in error[-1] and not (tmp_path / "prepared.json").exists()
     shutil.rmtree(tmp_path / "tokenizer", ignore_errors=True)

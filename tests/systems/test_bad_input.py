@@ -207,8 +207,11 @@ def test_an_unknown_system_is_named(capsys, argv):
         ("sauce: sample:en\noutput_dir: x\nsource: sample:en\n", r"settings\.yaml.*sauce"),
         ("output_dir: x\nsource: sample:en\nteacher_epochs: many\n", "many"),
         ("output_dir: x\nsource: sample:en\nselect_on: luck\n", "--select_on: 'luck'"),
+        ("output_dir: x\nsource: sample:en\nevaluate_on: no\n", "--evaluate_on: False where text is needed; quote"),
+        ("output_dir: x\nsource: [sample:en, no]\n", "--source: False where text is needed"),
+        ("output_dir: 2024\nsource: sample:en\n", "--output_dir: 2024 where text is needed"),
     ],
-    ids=["broken", "a list", "unknown key", "no number", "unknown value"],
+    ids=["broken", "a list", "unknown key", "no number", "unknown value", "no", "no in a list", "a number for text"],
 )
 def test_bad_yaml_gets_one_line(tmp_path: Path, capsys, text: str, message: str):
     (tmp_path / "settings.yaml").write_text(text)

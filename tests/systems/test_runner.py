@@ -23,7 +23,8 @@ from hf_xner.systems.runner import _chosen_on_what_is_scored
 )
 def test_weights_chosen_on_the_sentences_they_are_scored_on_are_an_oracles(select_on, dev, test, expected):
     space: Any = SimpleNamespace(
-        arguments=SimpleNamespace(select_on=select_on, target="some:es"),
+        arguments=SimpleNamespace(target="some:es"),
+        picked_on={select_on} - {"none"},
         corpus=lambda spec: {"validation": dev, "test": test},
         labelled=lambda spec, split: SimpleNamespace(digest=dev),
     )

@@ -443,6 +443,29 @@ def test_a_given_translation_may_name_its_tags_in_another_order(table: Finished,
     assert found == {"O", "B-LOC", "B-PER", "I-PER"}
 
 
+@pytest.mark.parametrize("strategy", ["word", "phrase", "word_phrase"])
+def test_corpora_are_made_by_every_strategy_of_figure_4(small, tmp_path: Path, monkeypatch, strategy: str):
+    """Entities are translated as phrases in two of them; switching codes swaps them whole."""
+
+    def answer(self: Any, texts: list[str]) -> list[str]:
+        return [" ".join(reversed(text.split())).upper() for text in texts]
+
+    monkeypatch.setattr("hf_xner.translation.google.GoogleTranslator._request", answer)
+    more = {"google": True, "translation_source": "en", "target_language": "eo", "strategy": strategy}
+    more |= {"dictionary": None, "translation_cache": str(tmp_path / "cache.sqlite"), "variants": ["context", "order"]}
+    train("transadv", **small(tmp_path / "run", tmp_path / "store", **more))
+    (switched,), shuffled = (stage_folders(tmp_path / "store", kind) for kind in ("code_switch", "shuffle"))
+    data = load_from_disk(str(switched / "source_switched"))
+    names = data.features["ner_tags"].feature.names
+    for tokens, tags in zip(data["tokens"], data["ner_tags"], strict=True):
+        assert all(
+            word.isupper() is (names[tag] != "O") for word, tag in zip(tokens, tags, strict=True) if word.isalpha()
+        )
+    text = {" ".join(tokens) for tokens in data["tokens"]}
+    assert any(("MERKEL ANGELA" if strategy != "word" else "ANGELA MERKEL") in sentence for sentence in text)
+    assert len(shuffled) == 2
+
+
 def test_translations_by_phrases_may_have_other_lengths(toy: Toy, small, tmp_path: Path):
     """As the phrase strategies of Figure 4 give them: entities are swapped span by span."""
     lines = (toy.source / "train.conll").read_text().splitlines()
@@ -483,7 +506,11 @@ def test_translations_by_phrases_may_have_other_lengths(toy: Toy, small, tmp_pat
         ({"dictionary": None, "google": True, "target_language": "eo"}, "--translation_source: Google must be told"),
         ({"dictionary": None, "google": True, "translation_source": "en"}, "--target_language: Google must be told"),
         ({"picked_share": 0.0}, "--picked_share: 0.0 is no share"),
-        ({"adversarial_rows": 3}, "two corpora of 3 rows each are less than a batch of 8; give at least 4"),
+        ({"adversarial_rows": 3}, "2 corpora of 3 rows each are less than a batch of 8; give at least 4"),
+        (
+            {"variants": ["without_odis"], "language_corpora": ["source_switched"]},
+            "--adversarial_rows: 1 corpora of 4 rows each are less than a batch of 8; give at least 8",
+        ),
         ({"adversarial_momentum": 1.0}, r"--adversarial_momentum: 1.0 is not in \[0, 1\)"),
         ({"lora_rank": 4}, "--lora_rank: adversarial training has no LoRA adapters"),
         ({"source": []}, "transadv takes one of each"),

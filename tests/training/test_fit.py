@@ -90,6 +90,25 @@ def test_an_encoder_that_is_a_tagger_gets_a_fresh_head(undisturbed: Path):
     assert more.classifier.weight.shape[0] == 7 and more.config.num_labels == 7
 
 
+def test_a_pretrained_layer_of_the_head_stays(tmp_path: Path):
+    """ModernBERT's masked language model has one that its tagger uses, too; such an encoder is no tagger."""
+    from transformers import AutoModelForMaskedLM, ModernBertConfig
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = ModernBertConfig(
+        vocab_size=30, pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2, **sizes
+    )
+    pretrained = AutoModelForMaskedLM.from_config(config)
+    torch.nn.init.constant_(pretrained.head.dense.weight, 0.5)
+    pretrained.save_pretrained(tmp_path / "encoder")
+    tagger = load_encoder_for_tagging(str(tmp_path / "encoder"), TAGS)
+    assert torch.equal(tagger.head.dense.weight, pretrained.head.dense.weight)
+    tagger.save_pretrained(tmp_path / "tagger")
+    fresh = load_encoder_for_tagging(str(tmp_path / "tagger"), TAGS)
+    assert not torch.equal(fresh.head.dense.weight, tagger.head.dense.weight)
+    assert not (fresh.classifier.weight == tagger.classifier.weight).any()
+
+
 def test_weights_that_do_not_fit_their_configuration_are_refused(tiny_encoder_dir: Path, tmp_path: Path):
     """Only heads may have another size: embeddings drawn anew would train as if nothing were wrong."""
     folder = Path(shutil.copytree(tiny_encoder_dir, tmp_path / "encoder"))
