@@ -12,8 +12,8 @@ from hf_xner.data.formats.conllu import WIDTH, ConlluLayout
 from hf_xner.data.formats.parquet import ParquetLayout
 from hf_xner.data.formats.raw_text import FORMATS, RawTextLayout, is_raw_text
 from hf_xner.data.formats.records import JsonlLayout
-from hf_xner.data.formats.tables import TableLayout
-from hf_xner.data.formats.text import BLANK, suffix_of
+from hf_xner.data.formats.tables import TOKEN_NAMES, TableLayout
+from hf_xner.data.formats.text import BLANK, place, suffix_of
 from hf_xner.errors import InputError
 
 Layout = ColumnLayout | ConlluLayout | JsonlLayout | TableLayout | ParquetLayout | RawTextLayout
@@ -106,6 +106,8 @@ def sniff(path: Path, lines: Sequence[str]) -> Layout:
     if suffix in {".csv", ".tsv"} and TableLayout().header(lines[0]) is not None:
         return TableLayout()
     prefixed = delimiter == "\t" and _share_prefix(rows)
+    if suffix == ".csv":
+        _refuse_unnamed_table(path, lines[0], cells)
     if width == 1:
         return ColumnLayout(tag=None, delimiter=delimiter)
     if _numbered(cells):
@@ -127,6 +129,19 @@ def _rows(lines: Sequence[str]) -> list[str]:
     rows = list(islice(held, LOOKED_AT))
     # A line that begins with # is a comment or the token "#": the others tell the layout either way.
     return [row for row in rows if not row.startswith("#")] or rows
+
+
+def _refuse_unnamed_table(path: Path, first: str, cells: Sequence[Sequence[str]]) -> None:
+    """Refuse a table whose header names no tokens: its rows would be taken for one word each."""
+    for delimiter in (",", ";"):
+        counts = {row[0].count(delimiter) for row in cells if len(row) == 1}
+        if len(cells) > 1 and len(counts) == 1 and counts != {0}:
+            raise InputError(
+                f"a table, but {first!r} names no column {TOKEN_NAMES[0]!r} or {TOKEN_NAMES[2]!r}",
+                where=place(path, 1),
+                remedy="begin with a line such as sentence_id,token,tag, or name the columns: "
+                f"{path.name}?token=HEADER&tag=HEADER",
+            )
 
 
 def _share_prefix(rows: Iterable[str]) -> bool:
