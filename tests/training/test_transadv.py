@@ -500,7 +500,8 @@ def test_an_encoder_whose_tagger_is_more_than_a_linear_layer_is_refused(tmp_path
 
 
 def one_epoch(encoder: str, out: str) -> None:
-    """An epoch by plain gradient descent, however many processes share its steps."""
+    """An epoch by plain gradient descent, however many processes share its steps; and one by AdamW, undisturbed and
+    stopped in the middle of a turn."""
     torch.set_num_threads(1)
     from accelerate import PartialState
 
@@ -510,27 +511,37 @@ def one_epoch(encoder: str, out: str) -> None:
     from hf_xner.inference.loading import load_tokenizer
 
     tokenizer = load_tokenizer(encoder)
-    torch.manual_seed(3)
-    model = load_adversarial(encoder, TAGS, adversary)
-    freeze_bottom(model, 1)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    settings = {**PLAIN, "warmup_steps": 0, "max_grad_norm": 0.0, "logging_steps": 1, "learning_rate": 0.5}
-    arguments = TokenClassificationArguments(
-        **settings, optim="sgd", num_train_epochs=1, output_dir=str(folder / "out"), ddp_find_unused_parameters=True
-    )
-    arguments.per_device_train_batch_size = 4 // arguments.world_size
-    arguments.gradient_accumulation_steps = 2
-    trainer = AdversarialTrainer(
-        model=model,
-        args=arguments,
-        adversary=adversary,
-        train_dataset=phase_rows(folder, tokenizer, adversary.feed),
-        data_collator=PhaseCollator(0, adversary.feed, outside=0, special=(1, 1)),
-    )
-    records, weights = trained(trainer)
-    torch.save({"records": records, "weights": weights, "world": arguments.world_size}, folder / "outcome.pt")
+    rows = phase_rows(folder, tokenizer, adversary.feed)
+
+    def make(adversary: AdversarialSettings, dropout: float, **options: Any) -> AdversarialTrainer:
+        torch.manual_seed(3)
+        model = load_adversarial(encoder, TAGS, adversary)
+        freeze_bottom(model, 1)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = dropout
+        settings = {**PLAIN, "warmup_steps": 0, "max_grad_norm": 0.0, "logging_steps": 1, "num_train_epochs": 1}
+        settings |= {"output_dir": str(Path(out) / "out"), "ddp_find_unused_parameters": True}
+        arguments = TokenClassificationArguments(**{**settings, **options})
+        arguments.per_device_train_batch_size = 4 // arguments.world_size
+        arguments.gradient_accumulation_steps = 2
+        return AdversarialTrainer(
+            model=model,
+            args=arguments,
+            adversary=adversary,
+            train_dataset=rows,
+            data_collator=PhaseCollator(0, adversary.feed, outside=0, special=(1, 1)),
+        )
+
+    records, weights = trained(make(adversary, 0.0, optim="sgd", learning_rate=0.5))
+    saves = {"learning_rate": 3e-3, "save_strategy": "steps", "save_steps": 4, "save_total_limit": 5}
+    undisturbed, resumed = make(ADVERSARY, 0.1, **saves), make(ADVERSARY, 0.1, **saves)
+    undisturbed.train()
+    resumed.train(resume_from_checkpoint=str(Path(out) / "out" / "checkpoint-4"))
+    other = undisturbed.model.state_dict()
+    same = all(value.equal(other[name]) for name, value in resumed.model.state_dict().items())
+    world = undisturbed.args.world_size
+    torch.save({"records": records, "weights": weights, "world": world, "same": same}, folder / "outcome.pt")
 
 
 def in_processes(count: int, *arguments: str) -> None:
@@ -564,6 +575,7 @@ def outcomes(tiny_encoder_dir: Path, tmp_path: Path) -> Callable[[int], list[dic
 def test_two_processes_do_what_one_does(outcomes):
     (alone,), (first, second) = outcomes(1), outcomes(2)
     assert (alone["world"], first["world"], second["world"]) == (1, 2, 2)
+    assert alone["same"] and first["same"] and second["same"], "what was stopped ends with the weights of what was not"
     assert len(alone["records"]) == 6
     for one, other in zip(alone["records"], first["records"], strict=True):
         for name in (name for name in one if name.startswith("loss") or name.endswith("accuracy")):
