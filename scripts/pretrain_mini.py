@@ -146,8 +146,10 @@ def run(options: argparse.Namespace) -> None:
 
     rows = RowSettings(**(chosen(RowSettings) | {"parallel": options.parallel_rows if options.parallel else 0.0}))
     folder: Path = options.output_dir
-    text_files(options.text, options.languages)  # before anything is written that another command would stumble over
+    # Before anything is written that another command would stumble over.
     check_languages(options.corpora, options.languages)
+    if not (folder / "tokenizer").is_dir():
+        text_files(options.text, options.languages)
     folder.mkdir(parents=True, exist_ok=True)
     check_prepared(folder, {name: getattr(options, name) for name in PREPARES})
     tokenizer = prepare_tokenizer(folder, options.text, options.languages, options.vocab_size)

@@ -93,7 +93,7 @@ def _is_bound(results: dict[str, Any]) -> bool:
 def _picked_on(results: dict[str, Any]) -> list[str]:
     """The corpora on whose labels the student's weights were picked."""
     chosen = chosen_on(results)
-    if chosen == "none" or (_is_bound(results) and chosen == "source_dev"):
+    if chosen == "none":
         return []
     if chosen.startswith("target"):
         return [results["arguments"]["target"]]

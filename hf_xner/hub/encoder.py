@@ -83,19 +83,22 @@ def _model(results: dict[str, Any], asked: dict[str, Any], option: str, index: i
     if _was_folder(name, given) if recorded is None else recorded:
         folder = Path(given).expanduser()
         licence = _licence_in(folder)
-        run = folder.parent
-        if folder.name == STUDENT and (run / MARKER).is_file():  # its card lies beside it, and its name says more
-            folder, licence = run, licence or _licence_in(run) or _licence_of_encoder(run)
+        run = folder.parent if folder.name == STUDENT else folder
+        if (run / MARKER).is_file():  # its card lies beside its student, and its name says more
+            folder, licence = run, licence or _licence_in(run) or _licence_of_run(run)
         return EncoderFacts(folder.name or Path(name).name, licence or "not stated", tagger=tagger)
     licence = f"that of [its own card](https://huggingface.co/{name})"
     return EncoderFacts(name, licence, hub=name, tagger=tagger)
 
 
-def _licence_of_encoder(run: Path) -> str | None:
-    """The licence of a built-in encoder that a run trained on: it holds for what came of it, too."""
-    results = read_json(run / RESULTS)
-    encoder = (results.get("arguments") or {}).get("encoder") if isinstance(results, dict) else None
-    return (_licence_in(ENCODERS[encoder].path) or "research-only") if encoder in ENCODERS else None
+def _licence_of_run(run: Path) -> str | None:
+    """The licence of what a run's student was made from, where that is for research only: so is the student."""
+    results, marker, config = (read_json(run / name) for name in (RESULTS, MARKER, f"{STUDENT}/config.json"))
+    if not isinstance(results, dict) or not {"system", "student", "arguments"} <= results.keys():
+        return None
+    asked = marker.get("arguments") if isinstance(marker, dict) else None
+    models = encoder_of(results, asked or {}, config or {}), teacher_encoder_of(results, asked or {})
+    return next((model.licence for model in models if model is not None and model.research_only), None)
 
 
 def _one(value: Any, index: int | None) -> Any:

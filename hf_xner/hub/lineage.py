@@ -80,9 +80,11 @@ def all_chosen_alike(arguments: Mapping[str, Any], system: str) -> bool:
 
 def chosen_on(results: Mapping[str, Any]) -> str:
     """The labelled set that picked the weights of a run's student, as `--select_on` calls it, or "none"."""
+    if "chosen_on" in results:
+        return str(results["chosen_on"])
+    # Of a run that has not recorded it: what its options ask for, though a training of one epoch has nothing to pick.
     arguments = results["arguments"]
-    chosen = str(arguments.get("select_on", "none"))
-    if chosen != "none" and is_as_it_is(results["student"]) and not all_chosen_alike(arguments, results["system"]):
-        chosen = "source_dev" if lineage_of(results).sources else "none"
-    # Trainings of one epoch have nothing to pick from. Older runs have not recorded it.
-    return chosen if chosen in results.get("picked_on", [chosen]) else "none"
+    asked = str(arguments.get("select_on", "none"))
+    if asked == "none" or not is_as_it_is(results["student"]) or all_chosen_alike(arguments, results["system"]):
+        return asked
+    return "source_dev" if lineage_of(results).sources else "none"

@@ -109,7 +109,7 @@ def refuse_oracle(folder: Path, results: Mapping[str, Any]) -> None:
         InputError: It is one.
     """
     asked = (results.get("arguments") or {}).get("select_on")
-    if results.get("oracle") or "target_test" in results.get("picked_on", [asked]):
+    if results.get("oracle", asked == "target_test"):
         raise InputError(
             "is an oracle run: its best epoch was picked on the target's test labels, so its figures mean nothing to "
             "others and it is not published",

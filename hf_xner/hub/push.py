@@ -183,7 +183,7 @@ def _check(api: HfApi, plan: PushPlan, target: Target, remote: Remote, *, replac
     if replace:
         return
     if remote.is_empty():
-        if not is_blank_card(api, target.repo, remote, CARD):
+        if target.revision == MAIN and not is_blank_card(api, target.repo, remote, CARD):
             _refuse_edited_card(api, plan, target, remote)
         return
     if is_of_this_run(api, target.repo, remote, plan.results):

@@ -163,10 +163,8 @@ def _planned(checkpoint: Path) -> int:
     return int(json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["max_steps"])
 
 
-def _refuse_too_late(schedule: Schedule, done: int, end: int, *, finished: bool) -> None:
-    """Refuse to end a stage at step `end` after `done` steps under another plan if its rate could no longer fall.
-
-    A finished training has decayed and may go on for any number of steps.
+def _refuse_too_late(schedule: Schedule, done: int, end: int) -> None:
+    """Refuse to end a stage sooner than planned, at step `end`, if after `done` steps its rate could no longer fall.
 
     Raises:
         InputError: Too many steps are done.
@@ -176,11 +174,11 @@ def _refuse_too_late(schedule: Schedule, done: int, end: int, *, finished: bool)
             raise InputError(f"{done} steps are done with these layers", where="--growth", remedy=f"give {done} again")
         return
     kept = int(schedule.steps * (1 - schedule.decay))
-    if done > end or (done > kept and not finished):
+    if done > kept:
         raise InputError(
             f"{done} steps are done, and of {schedule.steps} the rate falls from step {kept} on",
             where="--steps",
-            remedy=f"give {math.ceil(done / max(1 - schedule.decay, 1e-6))} or more",
+            remedy=f"give {math.ceil(done / (1 - schedule.decay))} or more" if schedule.decay < 1 else "do not end it",
         )
 
 
@@ -226,7 +224,7 @@ def train(
         The trained model.
 
     Raises:
-        InputError: The folder holds a training of more steps.
+        InputError: The folder holds a training of so many steps that this one could not decay.
     """
     continuation = continuation_flags(tokenizer)
     collator = Collator(continuation, rows.mask_rate, rows.seed)
@@ -236,9 +234,8 @@ def train(
         checkpoint = latest_checkpoint(place)
         if checkpoint is not None:
             model = MaskedEncoder.from_pretrained(checkpoint, dtype=torch.float32)
-            if _planned(checkpoint) != end - begin:
-                finished = _planned(checkpoint) == _step(checkpoint)
-                _refuse_too_late(schedule, begin + _step(checkpoint), end, finished=finished)
+            if _planned(checkpoint) > end - begin or _step(checkpoint) > end - begin:
+                _refuse_too_late(schedule, begin + _step(checkpoint), end)
             if _step(checkpoint) == end - begin:
                 continue
         dataset = Rows(

@@ -79,7 +79,8 @@ def run_system(name: str, system: System, arguments: SystemArguments) -> dict[st
         seed, variant = _student(system, taggers)
         student = taggers[seed][variant]
         calibration = _calibration(space, student)
-        results = on_main(processes, lambda: _results(variant, system, space, sets, scores, calibration))
+        chosen_on = space.picked_on(student.key)
+        results = on_main(processes, lambda: _results(variant, chosen_on, system, space, sets, scores, calibration))
         constrained = arguments.start_constraint
         _fill(folder, student, scores[seed][variant], space.shown, calibration, constrained, processes)
         written = folder.write_results(results)
@@ -106,8 +107,8 @@ def _make(
 
 
 def _tell_if_nothing_was_picked(space: Workspace) -> None:
-    if space.arguments.select_on != "none" and not space.picked_on and space.processes.rank == 0:
-        logger.warning("--select_on %s picked nothing: no training is longer than an epoch", space.arguments.select_on)
+    if space.arguments.select_on != "none" and not space.selected_on and space.processes.rank == 0:
+        logger.warning("--select_on %s has picked no epoch of any training", space.arguments.select_on)
 
 
 def _kept(arguments: SystemArguments) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def _open_inputs(system: System, space: Workspace) -> dict[str, Labelled]:
     if space.arguments.target:
         space.check_target()
     sets = space.evaluation_sets()
-    chosen_on = [space.selection_candidate(role) for role in ("teacher", "student")]
+    chosen_on = [space.selection_set(role) for role in ("teacher", "student")]
     known, who = _known_types(system, space)
     for gold in [*sets.values(), *(dev for dev in chosen_on if dev is not None)]:
         check_compatible(
@@ -155,6 +156,7 @@ def _known_types(system: System, space: Workspace) -> tuple[list[str], str]:
 
 def _results(
     variant: str,
+    chosen_on: str,
     system: System,
     space: Workspace,
     sets: Mapping[str, Labelled],
@@ -164,9 +166,9 @@ def _results(
     return {
         "calibration": calibration,
         "student": variant,
+        "chosen_on": chosen_on,
         "target_labels_used": bool(space.arguments.target)
-        and (variant == "supervised" or any(name.startswith("target") for name in space.picked_on)),
-        "picked_on": sorted(space.picked_on),
+        and (variant == "supervised" or _target_labels_picked(space)),
         "oracle": _chosen_on_what_is_scored(space, sets),
         "model_folders": _model_folders(space.arguments),
         "sets": {
@@ -186,10 +188,15 @@ def _results(
 
 def _chosen_on_what_is_scored(space: Workspace, sets: Mapping[str, Labelled]) -> bool:
     """Whether the target's labels picked the weights and score them, too: some corpora have one file for both."""
-    target, test = space.arguments.target, sets.get("target_test")
-    if "target_dev" not in space.picked_on or test is None or "validation" not in space.corpus(target):
-        return "target_test" in space.picked_on
-    return space.labelled(target, "validation").digest == test.digest
+    test = sets.get("target_test")
+    if space.arguments.select_on == "target_test":
+        return _target_labels_picked(space)
+    return test is not None and test.digest in space.selected_on.values()
+
+
+def _target_labels_picked(space: Workspace) -> bool:
+    """Whether an epoch of any training was picked on labels of the target."""
+    return any(space.picked_on(key).startswith("target") for key in space.selected_on)
 
 
 def _model_folders(arguments: SystemArguments) -> dict[str, bool | list[bool]]:

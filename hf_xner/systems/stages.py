@@ -46,6 +46,9 @@ STORE_REMEDY = (
 SECONDS_PER_DAY = 86400
 
 
+SELECTED_ON = "selected_on"  # the input that picked the best epoch of a training
+
+
 @dataclass(frozen=True)
 class Stage:
     """One piece of work, described by everything that its result depends on.

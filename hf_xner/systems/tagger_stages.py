@@ -30,7 +30,7 @@ from hf_xner.inference.probabilities import word_probabilities
 from hf_xner.inference.word_models import in_language
 from hf_xner.labels import convert_tags
 from hf_xner.systems.files import read_json, write_json
-from hf_xner.systems.stages import Stage
+from hf_xner.systems.stages import SELECTED_ON, Stage
 from hf_xner.systems.workspace import Labelled, Unlabelled, Workspace
 from hf_xner.training.fit import MODEL, fit
 from hf_xner.training.settings import FitSettings
@@ -369,7 +369,7 @@ def _side(space: Workspace, corpus: Labelled) -> str:
 
 def dev_digest(dev: Labelled | None) -> dict[str, str]:
     """The set on which the best epoch is picked, as an input of a stage; none if the last one is kept."""
-    return {} if dev is None else {"selected_on": dev.digest}
+    return {} if dev is None else {SELECTED_ON: dev.digest}
 
 
 def settings_for(space: Workspace, seed: int, rate: float, epochs: float, selects: bool) -> FitSettings:

@@ -216,8 +216,8 @@ class Arguments(TranslatorArguments):
         """Refuse too few rows for a step to have a batch of them, in the training with the fewest corpora."""
         if self.adversarial_rows is None:
             return
-        feeds = [*self.feeds(), FEEDS["advpicker"]]
-        fewest = min(len(feed.adversarial) for feed in feeds if feed.adversarial)
+        feeds = [*self.feeds(), *(FEEDS["advpicker"] for name in ("advpicker", "tladv") if name in self.variants)]
+        fewest = min((len(feed.adversarial) for feed in feeds if feed.adversarial), default=self.batch_size)
         if fewest * self.adversarial_rows < self.batch_size:
             raise InputError(
                 f"{fewest} corpora of {self.adversarial_rows} rows each are less than a batch of {self.batch_size}",

@@ -150,7 +150,7 @@ def known_types(space: Workspace) -> tuple[list[str], str]:
     note_teachers(space, origins)
     warn_of_seen_labels(space, origins)
     for spec in arguments.source:
-        space.selection_candidate("teacher", spec)
+        space.selection_set("teacher", spec)
     for spec in arguments.teacher_text:
         require_split(space.corpus(spec), "train", spec)
     if "joint" in arguments.variants:

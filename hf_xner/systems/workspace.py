@@ -25,7 +25,7 @@ from hf_xner.systems.given_models import GivenModel, given_model
 from hf_xner.systems.probe import measure_rates, subwords
 from hf_xner.systems.processes import Processes, on_main
 from hf_xner.systems.run_folder import RunFolder
-from hf_xner.systems.stages import Stage, StageStore
+from hf_xner.systems.stages import SELECTED_ON, Stage, StageStore
 
 logger = logging.getLogger("hf_xner")
 
@@ -92,7 +92,7 @@ class Workspace:
 
     Attributes:
         stages: Kind, key and settings of every stage that the run has asked for, by name.
-        picked_on: The labelled sets that any epoch was picked on, as `--select_on` calls them.
+        selected_on: Digests of the labelled sets on which the best epoch was picked, by key of the training's stage.
         facts: What else a system has to say in `results.json`, by name; JSON values.
         shown: Folders of stages that the run folder gets a copy of, by the copy's name.
     """
@@ -111,7 +111,7 @@ class Workspace:
         self._corpora: dict[str, DatasetDict] = {}
         self._labelled: dict[tuple[str, str], Labelled] = {}
         self.stages: dict[str, dict[str, object]] = {}
-        self.picked_on: set[str] = set()
+        self.selected_on: dict[str, str] = {}
         self.facts: dict[str, Any] = {}
         self.shown: dict[str, Path] = {}
 
@@ -119,6 +119,8 @@ class Workspace:
         """The folder of a stage's result, found in the store or made now; see `StageStore.run`."""
         place = self.store.run(stage, work, processes=self.processes, collective=collective)
         self.stages[stage.name] = {"kind": stage.kind, "key": stage.key, "settings": dict(stage.settings)}
+        if SELECTED_ON in stage.inputs:
+            self.selected_on[stage.key] = stage.inputs[SELECTED_ON]
         if self.folder is not None:
             self.folder.add_stage(stage, self.store)
         return place
@@ -267,19 +269,24 @@ class Workspace:
             epochs: Length of the training, where it is known: one epoch or less ends in the only model there is to
                 pick, which is then the same, in the store as well, whatever the rule.
         """
-        chosen = None if epochs is not None and epochs <= 1 else self.selection_candidate(role, source)
-        if chosen is not None:
-            self.picked_on.add("source_dev" if role == "teacher" else self.arguments.select_on)
-        return chosen
-
-    def selection_candidate(self, role: str, source: str | None = None) -> Labelled | None:
-        """The set on which `--select_on` has epochs of a "teacher" or "student" picked, if there are any to pick."""
         choice, sources = self.arguments.select_on, self.arguments.source
-        if choice == "none":
+        if choice == "none" or (epochs is not None and epochs <= 1):
             return None
         if role == "teacher" or choice == "source_dev":
             return self.labelled(source or sources[0], "validation") if sources else None
         return self.labelled(self.arguments.target, "validation" if choice == "target_dev" else "test")
+
+    def picked_on(self, key: str) -> str:
+        """The labelled set that picked the weights of a training, as `--select_on` calls it, or "none".
+
+        Args:
+            key: Key of the training's stage.
+        """
+        if key not in self.selected_on:
+            return "none"
+        of_students = self.selection_set("student")
+        is_of_students = of_students is not None and of_students.digest == self.selected_on[key]
+        return self.arguments.select_on if is_of_students else "source_dev"
 
     def with_encoder(self, encoder: str) -> Workspace:
         """The same workspace with another encoder, for students that are not built as their teacher is."""

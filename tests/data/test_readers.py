@@ -236,11 +236,12 @@ def test_csv(tmp_path: Path) -> None:
     assert words(first_only) == [["Bonn", "ja"], ["a"]]
     assert not read_file(write(tmp_path, "sentence_id,token\n1,a\n", "z.csv")).tagged
     for header in ("text,tag", "text;tag;pos"):  # of which the first row would be a word like the others
-        row = "Kiel" + header[4] + header[4].join(["B-LOC"] * header.count(header[4]))
+        rows = "Kiel" + header[4] + header[4].join(["B-LOC"] * header.count(header[4]))
+        rows += "\n" + rows.replace("Kiel", f'"{header[4]}"')  # a field that holds the delimiter
         with pytest.raises(
             InputError, match=f"u.csv:1: a table, but '{header}' names no column 'token' or 'word'; begin"
         ):
-            read_file(write(tmp_path, f"{header}\n{row}\n", "u.csv"))
+            read_file(write(tmp_path, f"{header}\n{rows}\n", "u.csv"))
     with pytest.raises(InputError, match=r"x\.csv:3: found 2 columns, expected 3 as in the header"):
         read_file(write(tmp_path, "sentence_id,token,tag\n1,a,O\n1,b\n", "x.csv"))
 

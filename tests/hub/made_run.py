@@ -11,6 +11,7 @@ from typing import Any
 
 from hf_xner.evaluation.metrics import entity_scores
 from hf_xner.evaluation.prediction_files import write_predictions
+from hf_xner.hub.lineage import all_chosen_alike, is_as_it_is
 from hf_xner.systems import runner
 from hf_xner.systems.files import write_json
 from hf_xner.systems.processes import current_processes
@@ -74,8 +75,7 @@ def make_run(
     space = Workspace(arguments, StageStore(arguments.store), current_processes())
     space.stages |= _stages(student, seeds)
     space.facts |= facts or {}
-    if arguments.select_on != "none":
-        space.picked_on |= {"source_dev", arguments.select_on}
+    chosen = _choose(space, as_teacher=is_as_it_is(student) and not all_chosen_alike(asdict(arguments), system))
     kept = {name: value for name, value in asdict(arguments).items() if name != "dry_run"}
     command = ["/home/alice/env/bin/xner", "train", system, "--output_dir", str(folder), "--store", arguments.store]
     with RunFolder(folder, system=system, arguments=kept, command_line=command, device="cpu") as run:
@@ -83,8 +83,18 @@ def make_run(
         run.copy(model, STUDENT)
         for name, place in scores[seeds[0]][student].items():
             run.copy(place, f"{PREDICTIONS}{name}")
-        run.write_results(runner._results(student, module, space, gold, scores, calibration))
+        run.write_results(runner._results(student, chosen, module, space, gold, scores, calibration))
     return folder
+
+
+def _choose(space: Workspace, *, as_teacher: bool) -> str:
+    """Note what picked the weights of teachers and of the student, which may be one; gives what picked its own."""
+    if space.arguments.select_on == "none":
+        return "none"
+    digests = {"teacher": "source_dev", "student": space.arguments.select_on}
+    vars(space)["selection_set"] = lambda role: SimpleNamespace(digest=digests[role])  # `sample` has no dev sets
+    space.selected_on |= {"b" * 20: digests["teacher"], "a" * 20: digests["teacher" if as_teacher else "student"]}
+    return space.picked_on("a" * 20)
 
 
 def _gold(arguments: Any, name: str) -> Any:

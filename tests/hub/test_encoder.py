@@ -85,8 +85,14 @@ def test_a_given_folder_is_named_and_its_licence_read(tmp_path: Path, tiny_model
 def test_a_copy_of_a_student_of_the_built_in_encoder_is_for_research_only(tmp_path: Path, tiny_model_dir: Path):
     teacher = make_run(tmp_path / "a" / "first", tiny_model_dir, encoder="xner-mini") / "student"
     options = {"source": [], "teacher": [str(teacher)], "shares": {"mt": 0.9}, "sets": ("target_test",)}
-    card = card_of(make_run(tmp_path / "run", tiny_model_dir, **options))
-    assert front_matter(card)["license_name"] == "research-only" and "- **Copy of:** `first`" in card
+    for number, given in enumerate((teacher, teacher.parent)):  # a run stands for its student
+        card = card_of(make_run(tmp_path / str(number) / "run", tiny_model_dir, **options | {"teacher": [str(given)]}))
+        assert front_matter(card)["license_name"] == "research-only" and "- **Copy of:** `first`" in card
+    # Of a run that began with a given tagger, the default encoder has no part.
+    other = {"source": [], "teacher": ["org/a"], "shares": {"mt": 0.9}, "sets": ("target_test",)}
+    copied = make_run(tmp_path / "c" / "copied", tiny_model_dir, **other) / "student"
+    facts = collect_facts(make_run(tmp_path / "d" / "run", tiny_model_dir, **options | {"teacher": [str(copied)]}))
+    assert facts.encoder == EncoderFacts("copied", "not stated", tagger=True)
 
 
 SEVERAL = {

@@ -115,7 +115,7 @@ def test_a_card_in_the_run_folder_goes_before_ours(run_folder: Path):
         plan_of(run_folder)
 
 
-@pytest.mark.parametrize("sign", [{"oracle": True}, {"picked_on": ["target_test"]}])
+@pytest.mark.parametrize("sign", [{"oracle": True}, {"oracle": True, "chosen_on": "none"}])
 def test_an_oracle_run_is_refused_in_one_line(run_folder: Path, sign: dict):
     change_results(run_folder, **sign)
     with pytest.raises(InputError, match="oracle run: its best epoch was picked on the target's test") as error:

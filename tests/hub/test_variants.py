@@ -219,10 +219,25 @@ def test_what_the_targets_dev_labels_chose(
 def test_trainings_of_one_epoch_were_chosen_by_nobody(select_on: str, tmp_path: Path, tiny_model_dir: Path):
     """`--select_on` had nothing to pick from, and the card says nothing of it."""
     run = make_run(tmp_path / "run", tiny_model_dir, select_on=select_on)
-    change_results(run, picked_on=[], target_labels_used=False)
+    change_results(run, chosen_on="none", target_labels_used=False)
     card, facts = card_of(run), collect_facts(run)
     assert facts.chosen_on == "none" and facts.zero_resource and "best F1" not in card
     assert not any("picks the best epoch" in role for corpus in facts.corpora for role in corpus.roles)
+
+
+def test_discriminators_that_only_watch_hide_nothing(tmp_path: Path, tiny_model_dir: Path):
+    for variant in ("transadv", "src", "advpicker", "tladv"):
+        run = run_of("transadv", variant, tmp_path / variant / "run", tiny_model_dir, generator_step=False)
+        text = method_of(of_variant(run, variant))
+        assert not re.search("against|must not be able|keep it from", text), text
+
+
+def test_an_ordinary_tagger_of_one_epoch_was_chosen_by_nobody(tmp_path: Path, tiny_model_dir: Path):
+    options = {"system": "supervised", "shares": {"supervised": 0.9}, "target": "", "sets": ("source_test",)}
+    run = make_run(tmp_path / "run", tiny_model_dir, select_on="source_dev", **options)
+    assert "The epoch with the best F1 on the labelled dev set was kept" in card_of(run)
+    change_results(run, chosen_on="none")
+    assert "best F1" not in card_of(run)
 
 
 def test_weights_of_teachers_are_those_of_its_own(tmp_path: Path, tiny_model_dir: Path):

@@ -22,11 +22,11 @@ from hf_xner.systems.runner import _chosen_on_what_is_scored
     ],
 )
 def test_weights_chosen_on_the_sentences_they_are_scored_on_are_an_oracles(select_on, dev, test, expected):
+    picked = {"none": {}, "source_dev": {"key": "s"}, "target_dev": {"key": dev}, "target_test": {"key": test}}
     space: Any = SimpleNamespace(
-        arguments=SimpleNamespace(target="some:es"),
-        picked_on={select_on} - {"none"},
-        corpus=lambda spec: {"validation": dev, "test": test},
-        labelled=lambda spec, split: SimpleNamespace(digest=dev),
+        arguments=SimpleNamespace(select_on=select_on),
+        selected_on=picked[select_on],
+        picked_on=lambda key: select_on,
     )
     sets: Any = {} if test is None else {"target_test": SimpleNamespace(digest=test)}
     assert _chosen_on_what_is_scored(space, sets) is expected

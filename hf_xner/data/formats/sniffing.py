@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -106,7 +107,7 @@ def sniff(path: Path, lines: Sequence[str]) -> Layout:
     if suffix in {".csv", ".tsv"} and TableLayout().header(lines[0]) is not None:
         return TableLayout()
     prefixed = delimiter == "\t" and _share_prefix(rows)
-    if suffix == ".csv":
+    if suffix in {".csv", ".tsv"}:
         _refuse_unnamed_table(path, lines[0], cells)
     if width == 1:
         return ColumnLayout(tag=None, delimiter=delimiter)
@@ -134,8 +135,8 @@ def _rows(lines: Sequence[str]) -> list[str]:
 def _refuse_unnamed_table(path: Path, first: str, cells: Sequence[Sequence[str]]) -> None:
     """Refuse a table whose header names no tokens: its rows would be taken for one word each."""
     for delimiter in (",", ";"):
-        counts = {row[0].count(delimiter) for row in cells if len(row) == 1}
-        if len(cells) > 1 and len(counts) == 1 and counts != {0}:
+        widths = {len(row) for row in csv.reader((cell[0] for cell in cells if len(cell) == 1), delimiter=delimiter)}
+        if len(cells) > 1 and len(widths) == 1 and widths != {1}:
             raise InputError(
                 f"a table, but {first!r} names no column {TOKEN_NAMES[0]!r} or {TOKEN_NAMES[2]!r}",
                 where=place(path, 1),
