@@ -127,7 +127,7 @@ def _about(facts: RunFacts) -> str:
     language = facts.language_names or "named-entity"
     if facts.target is None:
         how = "from labels in that language"
-    elif facts.upper_bound or facts.chosen_on.startswith("target"):
+    elif facts.learnt_from_labels_of_target:
         how = "with the help of labels in that language"
     else:
         how = f"from {_origin(facts)}"

@@ -157,13 +157,15 @@ class RunFacts:
         return self.variant == SUPERVISED and self.target is not None
 
     @property
+    def learnt_from_labels_of_target(self) -> bool:
+        """Whether labels of its target trained it, picked its weights, or trained a teacher that was given."""
+        by_teacher = bool(self.warnings) and self.results["target_labels_used"]
+        return self.upper_bound or self.chosen_on.startswith("target") or by_teacher
+
+    @property
     def zero_resource(self) -> bool:
         """Whether no target tag took part in any way that is known of."""
-        if self.target is None or self.warnings or self.chosen_on.startswith("target"):
-            return False
-        # The run's students may have been chosen on the target's labels where this model was not.
-        chosen = str(self.arguments.get("select_on", "none")).startswith("target")
-        return not self.upper_bound and (chosen or not self.results["target_labels_used"])
+        return self.target is not None and not self.warnings and not self.learnt_from_labels_of_target
 
     @property
     def learnt_from_text(self) -> bool:
