@@ -79,12 +79,16 @@ def all_chosen_alike(arguments: Mapping[str, Any], system: str) -> bool:
 
 
 def chosen_on(results: Mapping[str, Any]) -> str:
-    """The labelled set that picked the weights of a run's student, as `--select_on` calls it, or "none"."""
-    if "chosen_on" in results:
-        return str(results["chosen_on"])
-    # Of a run that has not recorded it: what its options ask for, though a training of one epoch has nothing to pick.
+    """The labelled set that picked the weights of a run's student, as `--select_on` calls it, or "none".
+
+    Labels of the target that picked the teachers behind it count, too, where its own training was too short to pick.
+    """
     arguments = results["arguments"]
     asked = str(arguments.get("select_on", "none"))
+    if "chosen_on" in results:
+        behind = asked.startswith("target") and all_chosen_alike(arguments, results["system"])
+        return asked if behind and results["target_labels_used"] else str(results["chosen_on"])
+    # Of a run that has not recorded it: what its options ask for, though a training of one epoch has nothing to pick.
     if asked == "none" or not is_as_it_is(results["student"]) or all_chosen_alike(arguments, results["system"]):
         return asked
     return "source_dev" if lineage_of(results).sources else "none"

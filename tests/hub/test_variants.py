@@ -225,6 +225,16 @@ def test_trainings_of_one_epoch_were_chosen_by_nobody(select_on: str, tmp_path: 
     assert not any("picks the best epoch" in role for corpus in facts.corpora for role in corpus.roles)
 
 
+def test_a_student_of_teachers_that_target_labels_picked_is_not_zero_resource(tmp_path: Path, tiny_model_dir: Path):
+    """Its own training was too short to pick from, theirs was not."""
+    options = {"select_on": "target_dev", "teachers_like_student": True}
+    run = run_of("transadv", "transadv", tmp_path / "run", tiny_model_dir, **options)
+    change_results(run, chosen_on="none")
+    card = card_of(run)
+    assert not collect_facts(run).zero_resource and "zero-resource" not in front_matter(card)["tags"]
+    assert "Labels of the target language were used" in card and "No label of the target" not in card
+
+
 def test_discriminators_that_only_watch_hide_nothing(tmp_path: Path, tiny_model_dir: Path):
     for variant in ("transadv", "src", "advpicker", "tladv"):
         run = run_of("transadv", variant, tmp_path / variant / "run", tiny_model_dir, generator_step=False)
