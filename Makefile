@@ -10,7 +10,7 @@ RUN_DIR ?= runs/quickstart
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help env quickstart test test-slow check format bench wheel clean
+.PHONY: help env quickstart test test-slow test-search check format bench wheel clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -32,6 +32,9 @@ test: env ## the tests that CI runs
 
 test-slow: env ## the tests that take minutes
 	$(PYTEST) -m slow
+
+test-search: env ## new random examples for the tests of properties: what they find becomes an @example
+	$(PYTEST) --hypothesis-profile=search $$(grep -rl --include='test_*.py' hypothesis tests)
 
 check: env ## lint, format, types, tests
 	$(BIN)/ruff check .

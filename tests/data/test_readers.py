@@ -115,6 +115,13 @@ def test_crlf_and_blank_lines_of_one_space(tmp_path: Path) -> None:
     assert words(path) == [["Ada", "slept"], ["Bonn"]]
 
 
+def test_a_file_without_line_feeds_has_lines_that_end_in_carriage_returns(tmp_path: Path) -> None:
+    assert words(write(tmp_path, "Ada B-PER\rslept O\r\rBonn B-LOC\r")) == [["Ada", "slept"], ["Bonn"]]
+    text = tmp_path / "text.txt"
+    text.write_bytes(b"Ada slept in Bonn .\rShe woke up again in Paris .\r")
+    assert [len(sentence) for sentence in words(text)] == [5, 7]
+
+
 def test_byte_order_mark_is_not_part_of_the_first_token(tmp_path: Path) -> None:
     assert words(write(tmp_path, b"\xef\xbb\xbfBonn B-LOC\n")) == [["Bonn"]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hf_xner.data.formats.columns import ColumnLayout
@@ -53,12 +53,16 @@ LINES = st.lists(CELLS, max_size=5).flatmap(
 FILES = st.one_of(
     st.binary(max_size=200),
     st.text(max_size=200).map(lambda text: text.encode(errors="surrogatepass")),
-    st.tuples(st.lists(LINES, max_size=12), st.sampled_from(["\n", "\r\n"])).map(lambda t: t[1].join(t[0]).encode()),
+    st.tuples(st.lists(LINES, max_size=12), st.sampled_from(["\n", "\r\n", "\r"])).map(
+        lambda t: t[1].join(t[0]).encode()
+    ),
 )
 
 
 @settings(max_examples=600, deadline=None)
 @given(content=FILES, name=NAMES)
+@example(content=b"\ra\nb", name="f.tsv")
+@example(content=b"a" * (1 << 18) + b",b\nc,d", name="f.csv")
 def test_whatever_a_file_holds_it_gives_sentences_or_an_input_error(
     tmp_path_factory, content: bytes, name: str
 ) -> None:

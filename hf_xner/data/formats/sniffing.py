@@ -134,15 +134,23 @@ def _rows(lines: Sequence[str]) -> list[str]:
 
 def _refuse_unnamed_table(path: Path, first: str, cells: Sequence[Sequence[str]]) -> None:
     """Refuse a table whose header names no tokens: its rows would be taken for one word each."""
+    rows = [cell[0] for cell in cells if len(cell) == 1]
     for delimiter in (",", ";"):
-        widths = {len(row) for row in csv.reader((cell[0] for cell in cells if len(cell) == 1), delimiter=delimiter)}
-        if len(cells) > 1 and len(widths) == 1 and widths != {1}:
+        if len(cells) > 1 and len(widths := _widths(rows, delimiter)) == 1 and widths != {1}:
             raise InputError(
                 f"a table, but {first!r} names no column {TOKEN_NAMES[0]!r} or {TOKEN_NAMES[2]!r}",
                 where=place(path, 1),
                 remedy="begin with a line such as sentence_id,token,tag, or name the columns: "
                 f"{path.name}?token=HEADER&tag=HEADER",
             )
+
+
+def _widths(rows: Iterable[str], delimiter: str) -> set[int]:
+    """Numbers of columns that a table's rows have; none if they are no table."""
+    try:
+        return {len(row) for row in csv.reader(rows, delimiter=delimiter)}
+    except csv.Error:  # a carriage return within a row, or a cell of over 128 KiB
+        return set()
 
 
 def _share_prefix(rows: Iterable[str]) -> bool:

@@ -10,6 +10,7 @@ import lzma
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -102,8 +103,7 @@ def iterate_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> Iterator
         yield from read_lines(path, encodings)
         return
     with open_bytes(path) as file:
-        for number, data in enumerate(file, start=1):
-            data = data.removesuffix(b"\n").removesuffix(b"\r")
+        for number, data in enumerate(_byte_lines(file), start=1):
             try:
                 text = data.decode(codec if number == 1 else codec.removesuffix("-sig"))
             except UnicodeDecodeError as error:
@@ -113,10 +113,21 @@ def iterate_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> Iterator
             yield text
 
 
+def _byte_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Lines without their ends; a first one without a line feed is the whole file."""
+    first = file.readline()
+    if not first.endswith(b"\n"):
+        yield from first.split(b"\r")
+        return
+    for data in chain([first], file):
+        yield data.removesuffix(b"\n").removesuffix(b"\r")
+
+
 def read_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> list[str]:
     """Decode a file and split it into lines.
 
-    Only line feeds (with or without a carriage return) end a line: tokens may hold U+2028 or U+0085.
+    Only line feeds (with or without a carriage return) end a line, in a file without any line feed carriage returns:
+    tokens may hold U+2028 or U+0085.
 
     Args:
         path: The file.
@@ -133,6 +144,8 @@ def read_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> list[str]:
     nul = text.find("\0")
     if nul >= 0:
         raise _nul(path, text.count("\n", 0, nul) + 1)
+    if "\n" not in text:
+        return text.split("\r")
     return [line[:-1] if line.endswith("\r") else line for line in text.split("\n")]
 
 
