@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hf_xner.data.formats.text import place, read_lines
 from hf_xner.errors import InputError
 
 LICENCE_COLUMNS = ("licence_as_stated", "licence")
@@ -17,18 +18,21 @@ def read_manifest(path: Path, languages: Sequence[str]) -> list[tuple[str, str, 
     """Read sources and licences from a tab-separated file: columns lang, source, licence (or licence_as_stated).
 
     Returns:
-        (language, source, licence) for the languages wanted, each once.
+        (language, source, licence) for the languages wanted, each once; an empty licence is "none stated".
 
     Raises:
-        InputError: A column is missing.
+        InputError: The file cannot be read, or a column is missing.
     """
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        names = rows.fieldnames or []
-        licence = next((name for name in LICENCE_COLUMNS if name in names), None)
-        if licence is None or not {"lang", "source"} <= set(names):
-            raise InputError("no columns lang, source and licence", where=str(path))
-        found = [(row["lang"], row["source"], row[licence]) for row in rows if row["lang"] in languages]
+    rows = csv.DictReader(read_lines(path), delimiter="\t", quoting=csv.QUOTE_NONE)
+    names = rows.fieldnames or []
+    licence = next((name for name in LICENCE_COLUMNS if name in names), None)
+    if licence is None or not {"lang", "source"} <= set(names):
+        raise InputError(
+            "no columns lang, source and licence",
+            where=place(path, 1),
+            remedy="begin with a line of these, tabs between them",
+        )
+    found = [(row["lang"], row["source"], row[licence] or "none stated") for row in rows if row["lang"] in languages]
     return list(dict.fromkeys(found))
 
 

@@ -13,8 +13,16 @@ def test_manifest(tmp_path):
     path.write_text("lang\tsource\tlicence_as_stated\nen\ta\tCC0\nfi\tb\tMIT\nen\ta\tCC0\n", encoding="utf-8")
     assert read_manifest(path, ["en", "es"]) == [("en", "a", "CC0")]
     path.write_text("lang\tsource\n", encoding="utf-8")
-    with pytest.raises(InputError, match="MANIFEST.tsv: no columns lang, source and licence"):
+    with pytest.raises(InputError, match="MANIFEST.tsv:1: no columns lang, source and licence"):
         read_manifest(path, ["en"])
+
+
+def test_manifest_of_a_spreadsheet_with_a_row_cut_short(tmp_path):
+    path = tmp_path / "MANIFEST.tsv"
+    path.write_bytes(b"\xef\xbb\xbflang\tsource\tlicence\r\nen\ta\r\nen\tb\t\r\nen\tc\tMIT\r\n")
+    assert read_manifest(path, ["en"]) == [("en", "a", "none stated"), ("en", "b", "none stated"), ("en", "c", "MIT")]
+    with pytest.raises(InputError, match="no such file"):
+        read_manifest(tmp_path / "absent.tsv", ["en"])
 
 
 def test_card_names_sources_settings_and_limits():
