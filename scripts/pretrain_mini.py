@@ -11,8 +11,9 @@ encoder is then in `<output_dir>/encoder`, with its loss curve; `<output_dir>/cu
 
 Your own languages: put `<code>.txt` (one sentence or short paragraph a line, UTF-8, may be .xz) into a folder. English
 in, `en-<code>.tsv` (English TAB other), `en-<code>.txt` and `en-<code>.rev.txt` (dictionaries, an English word and its
-translation a line, ordered by English and by the other language) make translations meet. A folder given to --text
-twice counts twice, and --corpora adds the train sentences of tagged corpora, without their tags.
+translation a line, ordered by English and by the other language) make translations meet; languages that lack them go
+without, and dictionaries are of no use for languages without blanks between words. A folder given to --text twice
+counts twice, and --corpora adds the train sentences of tagged corpora, without their tags.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from hf_xner.errors import InputError
 from hf_xner.pretraining.card import model_card, read_manifest, readable, save_card
 
 PREPARES = ("languages", "vocab_size", "corpora", "corpora_times", "vector_epochs")
+CHANGEABLE = {"steps", "decay", "growth", "save_minutes", "workers"}  # of a training that has begun
+SHORTEST_ROW = 8
 UNRECORDED = {"output_dir", "data_dir", "manifests", "prepare_only", "save_minutes", "workers"}
 
 
@@ -98,9 +101,10 @@ def parse_growth(values: list[str], layers: int) -> list[tuple[int, int]]:
         growth.append((int(parts[0]), int(parts[1])))
     depths, steps = [*(depth for depth, _ in growth), layers], [step for _, step in growth]
     if any(after % before or after == before for before, after in zip(depths, depths[1:], strict=False)):
-        raise InputError(f"depths {depths} are not each a multiple of the one before", where="--growth")
+        found = f"depths {depths} are not each a multiple of the one before"
+        raise InputError(found, where="--growth", remedy="write for example 3:8000 6:16000 before 12 layers")
     if steps != sorted(set(steps)):
-        raise InputError(f"steps {steps} do not increase", where="--growth")
+        raise InputError(f"steps {steps} do not increase", where="--growth", remedy="give them in order")
     return growth
 
 
@@ -111,20 +115,27 @@ def check(options: argparse.Namespace) -> list[tuple[int, int]]:
         InputError: Options do not fit each other.
     """
     if options.languages != list(dict.fromkeys(options.languages)):
-        raise InputError("a language is named twice", where="--languages")
+        raise InputError("a language is named twice", where="--languages", remedy="name each once")
     growth = parse_growth(options.growth, options.layers)
     if growth and options.steps <= growth[-1][1]:
-        raise InputError(f"{options.steps} steps end before the last growth at step {growth[-1][1]}", where="--steps")
-    for name in ("layers", "hidden", "heads", "length"):
+        found = f"{options.steps} steps end before the last growth at step {growth[-1][1]}"
+        raise InputError(found, where="--steps", remedy="give more, or leave that growth out")
+    for name in ("layers", "hidden", "heads", "intermediate", "steps", "batch"):
         if getattr(options, name) < 1:
-            raise InputError(f"{getattr(options, name)} is not a positive number", where=f"--{name}")
+            raise InputError(f"{getattr(options, name)} is too few", where=f"--{name}", remedy="give 1 or more")
     width, rest = divmod(options.hidden, options.heads)
     if rest or width < 32:
         raise InputError(
-            f"{options.hidden} are no {options.heads} heads of one width, 32 or more", where="--hidden, --heads"
+            f"{options.hidden} are no {options.heads} heads of one width, 32 or more",
+            where="--hidden, --heads",
+            remedy="give for example 192 and 6",
         )
-    if options.length > options.positions:
-        raise InputError(f"{options.length} is more than {options.positions} positions", where="--length")
+    if not SHORTEST_ROW <= options.length <= options.positions:
+        raise InputError(
+            f"rows of {options.length} sub-words",
+            where="--length",
+            remedy=f"give {SHORTEST_ROW} to {options.positions} (--positions)",
+        )
     return growth
 
 
@@ -133,23 +144,31 @@ def run(options: argparse.Namespace) -> None:
     growth = check(options)
     sources = [entry for path in options.manifests for entry in read_manifest(path, options.languages)]
     # After the checks: importing torch takes longer than they do.
-    from hf_xner.pretraining.corpus import subword_counts, text_files
+    from hf_xner.pretraining.corpus import subword_counts
     from hf_xner.pretraining.domain import check_languages, corpus_text
     from hf_xner.pretraining.export import export_encoder, loss_curve, save_curve
     from hf_xner.pretraining.initialise import Vectors, vector_width
-    from hf_xner.pretraining.prepare import check_prepared, prepare_data, prepare_tokenizer, prepare_vectors
+    from hf_xner.pretraining.prepare import (
+        BEGUN,
+        check_prepared,
+        check_sources,
+        prepare_data,
+        prepare_tokenizer,
+        prepare_vectors,
+    )
     from hf_xner.pretraining.rows import RowSettings
-    from hf_xner.pretraining.train import Schedule, Shape, train
+    from hf_xner.pretraining.train import COMPLETE, Schedule, Shape, stages, train
 
     def chosen(kind: type) -> dict[str, Any]:
         return {field.name: getattr(options, field.name) for field in fields(kind) if hasattr(options, field.name)}
 
-    rows = RowSettings(**(chosen(RowSettings) | {"parallel": options.parallel_rows if options.parallel else 0.0}))
+    shape, schedule = Shape(**chosen(Shape)), Schedule(**(chosen(Schedule) | {"growth": growth}))
+    # Where nothing parallel and no dictionary was prepared, rows are plain whatever these shares are.
+    rows = RowSettings(**(chosen(RowSettings) | {"parallel": options.parallel_rows}))
     folder: Path = options.output_dir
     # Before anything is written that another command would stumble over.
     check_languages(options.corpora, options.languages)
-    if not (folder / "tokenizer").is_dir():
-        text_files(options.text, options.languages)
+    check_sources(folder, options.text, options.languages, options.parallel, options.dictionaries)
     folder.mkdir(parents=True, exist_ok=True)
     check_prepared(folder, {name: getattr(options, name) for name in PREPARES})
     tokenizer = prepare_tokenizer(folder, options.text, options.languages, options.vocab_size)
@@ -178,18 +197,25 @@ def run(options: argparse.Namespace) -> None:
     if options.prepare_only:
         vectors()
         return
+    begun = asdict(shape) | asdict(rows) | asdict(schedule)
+    begun["parallel_rows"] = begun.pop("parallel")
+    begun = {name: value for name, value in begun.items() if name not in CHANGEABLE}
+    if not any(folder.glob(f"stage-*/checkpoint-*/{COMPLETE}")):  # nothing to go on with, so nothing to agree with
+        (folder / BEGUN).unlink(missing_ok=True)
+    check_prepared(folder, begun, name=BEGUN, done="trained")
     model = train(
         folder,
         data,
         tokenizer,
         options.languages,
         vectors,
-        shape=Shape(**chosen(Shape)),
+        shape=shape,
         rows=rows,
-        schedule=Schedule(**(chosen(Schedule) | {"growth": growth})),
+        schedule=schedule,
     )
     export_encoder(model, tokenizer, folder / "encoder")
-    curve = loss_curve(folder, options.batch, options.length)
+    depths = [layers for layers, _, _ in stages(shape, schedule)]
+    curve = loss_curve(folder, depths, options.batch, options.length)
     save_curve(curve, folder / "encoder")
     card = model_card(
         languages=options.languages,

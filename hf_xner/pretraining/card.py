@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from hf_xner.errors import InputError
 
 LICENCE_COLUMNS = ("licence_as_stated", "licence")
 CURVE_POINTS = 12
+# Words of licences that leave everybody everything, and words that take some of it back.
+OPEN = {"cc0", "by", "public", "mit", "apache", "bsd", "gpl", "lgpl", "odc", "pddl", "unlicense"}
+RESTRICTED = {"nc", "nd", "non", "noncommercial", "research", "academic", "none", "not", "no", "unstated", "unknown"}
 
 
 def read_manifest(path: Path, languages: Sequence[str]) -> list[tuple[str, str, str]]:
@@ -57,7 +61,7 @@ def model_card(
     """
     header = [
         "language:",
-        *(f"- {language}" for language in languages),
+        *(f'- "{language}"' for language in languages),  # in YAML a plain no is false
         "library_name: transformers",
         "license: other",
     ]
@@ -68,8 +72,8 @@ def model_card(
         "`scripts/pretrain_mini.py` of hf_xner: cased WordPiece that keeps accents; word2vec vectors of sub-words as "
         "a start; masked language modelling on text, code-switched text and parallel lines. Float16 on disk, float32 "
         "once loaded.\n\n"
-        "**For research, tests and demonstrations.** Some of the text below is licensed for non-commercial use only, "
-        "and for some no licence is stated. It is far weaker than encoders trained on more.",
+        f"**For research, tests and demonstrations.** {_licence_note(sources)} It is far weaker than encoders "
+        "trained on more.",
     ]
     if table:
         parts.append(f"## What it reaches\n\n{table}")
@@ -82,6 +86,21 @@ def model_card(
         rows = [f"| {language} | {source} | {licence} |" for language, source, licence in sources]
         parts.append("\n".join(["| language | source | licence as stated |", "|---|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"
+
+
+def _licence_note(sources: Sequence[tuple[str, str, str]]) -> str:
+    if not sources:
+        return "Where its text is from, and under which licences, was not recorded (`--manifests`)."
+    unclear = any(is_restricted(licence) for _, _, licence in sources)
+    return "Its text has the licences listed below" + (
+        ": some is for non-commercial use or research only, or states no licence." if unclear else "."
+    )
+
+
+def is_restricted(licence: str) -> bool:
+    """Whether a licence, as stated, excludes some use or is none."""
+    words = set(re.findall(r"[a-z0-9]+", licence.lower()))
+    return not words & OPEN or bool(words & RESTRICTED)
 
 
 def _curve_table(curve: Sequence[dict[str, float]]) -> str:

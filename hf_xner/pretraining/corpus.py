@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import logging
 import lzma
 import os
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,52 +16,73 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import regex
 
+from hf_xner.data.formats.text import byte_lines
 from hf_xner.errors import InputError
 from hf_xner.pretraining.tokenizer import SEP
 
-WORD = re.compile(r"\w+")
+WORD = regex.compile(r"[\w\p{M}]+")  # with the vowel signs of Hindi, say, which `\w` of re leaves out
 BATCH_LINES = 2000
+
+logger = logging.getLogger(__name__)
 
 
 def text_files(folders: Sequence[Path], languages: Sequence[str]) -> dict[str, list[Path]]:
     """Find `<language>.txt` or `<language>.txt.xz` in the folders.
 
     Args:
-        folders: Searched in this order; a folder named twice is read twice, which doubles the weight of its text.
+        folders: Searched in this order; a folder named twice is read twice, which doubles the weight of its text. In
+            each, the plain file goes before the packed one.
         languages: Language codes, as in the file names.
 
     Returns:
-        The files of each language.
+        The files of each language, those that are read more than once first: rows at the end of all are held out.
 
     Raises:
         InputError: A language has no file anywhere.
     """
     found: dict[str, list[Path]] = {language: [] for language in languages}
     for language, folder in ((language, folder) for language in languages for folder in folders):
-        candidates = [folder / f"{language}.txt", folder / f"{language}.txt.xz"]
-        found[language].extend(path for path in candidates if path.is_file())
-    for language, files in found.items():
-        if not files:
+        if (path := find_packed(folder, f"{language}.txt")) is not None:
+            found[language].append(path)
+    for language, unordered in found.items():
+        if not unordered:
             raise InputError(
                 f"no {language}.txt or {language}.txt.xz",
                 where=", ".join(map(str, folders)),
                 remedy="add the file or leave the language out of --languages",
             )
+        files = found[language] = sorted(unordered, key=unordered.count, reverse=True)
+        if files.count(files[-1]) > 1:
+            logger.warning("%s: all text is read more than once, so that held-out rows are trained on, too", language)
     return found
+
+
+def find_packed(folder: Path, name: str) -> Path | None:
+    """Find a file, plain or else packed (`.xz`)."""
+    return next((path for path in (folder / name, folder / f"{name}.xz") if path.is_file()), None)
 
 
 def read_lines(path: Path) -> Iterator[str]:
     """Yield the non-empty lines of a UTF-8 text file, plain or xz, in composed Unicode form (NFC)."""
+    return (line for _, line in numbered_lines(path))
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield what `read_lines` does, each line with its number in the file, counted from 1."""
     opener = lzma.open if path.suffix == ".xz" else open
     number = 0
     try:
-        with opener(path, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):  # noqa: B007 (named in the error)
-                if text := line.strip():
-                    yield unicodedata.normalize("NFC", text)
+        with opener(path, "rb") as lines:
+            for number, data in enumerate(byte_lines(lines), 1):
+                line = data.removeprefix(codecs.BOM_UTF8).decode() if number == 1 else data.decode()
+                if line.strip():
+                    yield number, unicodedata.normalize("NFC", line.strip(" \r\n"))
     except (UnicodeDecodeError, lzma.LZMAError, EOFError) as error:
-        raise InputError(f"cannot be read after line {number}: {error}", where=str(path)) from error
+        where = f"{path}:{number}" if isinstance(error, UnicodeDecodeError) else str(path)
+        remedy = "give UTF-8 text, plain or packed with xz"
+        raise InputError(f"cannot be read ({error})", where=where, remedy=remedy) from error
 
 
 def sampling_probabilities(sizes: dict[str, int], smoothing: float) -> dict[str, float]:
@@ -122,6 +144,9 @@ def encode_language(files: Sequence[Path], tokenizer: Any, target: Path) -> None
         files: Text files of the language.
         tokenizer: The tokenizer.
         target: The array's path.
+
+    Raises:
+        InputError: There is no text in the files.
     """
     dtype = id_type(len(tokenizer))
     words: Counter[str] = Counter()
@@ -138,6 +163,9 @@ def encode_language(files: Sequence[Path], tokenizer: Any, target: Path) -> None
             array = np.array([*ids, SEP], dtype=dtype)
             array.tofile(out)
             size += len(array)
+    if not size:
+        partial.unlink()
+        raise InputError("no text", where=", ".join(map(str, files)), remedy="fill it or leave the language out")
     note = {"dtype": np.dtype(dtype).name, "size": size, "words": dict(words.most_common(200_000))}
     write_json(target.with_suffix(".json"), note)
     os.replace(partial, target)
@@ -177,14 +205,17 @@ def encode_pairs(path: Path, tokenizer: Any, target: Path) -> None:
         target: A `.npz` path: `ids`, and `ends` (2 * pairs,) where line i ends; even lines are English.
 
     Raises:
-        InputError: A line does not have two columns.
+        InputError: A line has fewer than two columns, or no line has text in both.
     """
     lines: list[str] = []
-    for number, line in enumerate(read_lines(path), 1):
-        columns = line.split("\t")
-        if len(columns) != 2:
-            raise InputError(f"{len(columns)} columns instead of 2 (English TAB other)", where=f"{path}:{number}")
-        lines.extend(columns)
+    for number, line in numbered_lines(path):
+        columns = [column.strip() for column in line.split("\t")]
+        if len(columns) < 2:
+            raise InputError("one column instead of two", where=f"{path}:{number}", remedy="write English TAB other")
+        if all(columns[:2]):
+            lines.extend(columns[:2])
+    if not lines:
+        raise InputError("no pair of lines", where=str(path), remedy="fill or remove it")
     encoded = list(encode_lines(lines, tokenizer))
     ends = np.cumsum([len(ids) for ids in encoded])
     flat = np.fromiter((i for ids in encoded for i in ids), dtype=id_type(len(tokenizer)))

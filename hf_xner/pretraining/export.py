@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,12 @@ def export_encoder(model: MaskedEncoder, tokenizer: Any, folder: Path) -> None:
     os.replace(partial, folder)
 
 
-def loss_curve(folder: Path, batch: int, length: int) -> list[dict[str, float]]:
+def loss_curve(folder: Path, depths: Sequence[int], batch: int, length: int) -> list[dict[str, float]]:
     """The losses that the stages logged.
 
     Args:
         folder: The run's folder.
+        depths: Layers of each stage, in order.
         batch: Rows in a step.
         length: Sub-words in a row.
 
@@ -54,7 +56,8 @@ def loss_curve(folder: Path, batch: int, length: int) -> list[dict[str, float]]:
     """
     curve: list[dict[str, float]] = []
     first = 0
-    for stage in sorted(folder.glob("stage-*"), key=lambda path: int(path.name.split("-")[1])):
+    for depth in depths:
+        stage = folder / f"stage-{depth}"
         states = sorted(stage.glob("checkpoint-*/trainer_state.json"), key=lambda path: int(path.parent.name[11:]))
         if not states:
             continue
@@ -62,7 +65,7 @@ def loss_curve(folder: Path, batch: int, length: int) -> list[dict[str, float]]:
         for entry in state["log_history"]:
             losses = {name: value for name, value in entry.items() if name == "loss" or name.endswith("_loss")}
             step = first + entry["step"]
-            place = {"step": step, "subwords": step * batch * length, "layers": int(stage.name.split("-")[1])}
+            place = {"step": step, "subwords": step * batch * length, "layers": depth}
             if losses and "train_loss" not in losses:
                 curve.append(place | losses)
         first += state["global_step"]

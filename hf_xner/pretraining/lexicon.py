@@ -10,29 +10,30 @@ from typing import Any
 import numpy as np
 
 from hf_xner.errors import InputError
-from hf_xner.pretraining.corpus import encode_lines, read_lines
+from hf_xner.pretraining.corpus import encode_lines, find_packed, numbered_lines
 from hf_xner.pretraining.tokenizer import UNKNOWN
 
 HUB = "en"  # dictionaries and parallel lines are between English and each other language
 FREQUENT_WORDS = 40_000  # words of a language, most frequent first, that can be replaced or stand in for another
 
 
-def dictionary_files(folder: Path, language: str) -> tuple[Path, Path]:
+def dictionary_files(folder: Path, language: str) -> tuple[Path, Path] | None:
     """Find `en-<language>.txt` and `en-<language>.rev.txt`, plain or xz; both have the English word first.
 
     The first lists the translations of English words, the second those of the language's words into English.
 
+    Returns:
+        Both files, or None if the language has neither.
+
     Raises:
         InputError: One of them is missing.
     """
-    return _existing(folder, f"en-{language}.txt"), _existing(folder, f"en-{language}.rev.txt")
-
-
-def _existing(folder: Path, name: str) -> Path:
-    for path in (folder / name, folder / f"{name}.xz"):
-        if path.is_file():
-            return path
-    raise InputError(f"no {name} or {name}.xz", where=str(folder), remedy="add it or leave out --dictionaries")
+    names = (f"en-{language}.txt", f"en-{language}.rev.txt")
+    forward, backward = (find_packed(folder, name) for name in names)
+    if (forward is None) != (backward is None):
+        missing = names[0] if forward is None else names[1]
+        raise InputError(f"no {missing} or {missing}.xz", where=str(folder), remedy="add it: both ways are needed")
+    return None if forward is None or backward is None else (forward, backward)
 
 
 def read_dictionary(path: Path) -> list[tuple[str, str]]:
@@ -42,10 +43,14 @@ def read_dictionary(path: Path) -> list[tuple[str, str]]:
         InputError: A line does not hold two words.
     """
     pairs = []
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in numbered_lines(path):
         columns = line.split()
         if len(columns) != 2:
-            raise InputError(f"{len(columns)} words instead of 2", where=f"{path}:{number}")
+            raise InputError(
+                f"{len(columns)} words instead of 2",
+                where=f"{path}:{number}",
+                remedy="write an English word and its translation",
+            )
         if columns[0].lower() != columns[1].lower():
             pairs.append((columns[0], columns[1]))
     return pairs

@@ -16,6 +16,7 @@ from hf_xner.errors import InputError
 from hf_xner.pretraining.corpus import (
     encode_language,
     encode_pairs,
+    find_packed,
     load_text,
     sample_lines,
     text_files,
@@ -31,35 +32,39 @@ from hf_xner.pretraining.lexicon import (
     read_dictionary,
     usual_case,
 )
-from hf_xner.pretraining.rows import Rows, RowSettings
+from hf_xner.pretraining.rows import HELD_OUT_ROWS, Rows, RowSettings
 from hf_xner.pretraining.tokenizer import continuation_flags, load_tokenizer, train_tokenizer
 
 logger = logging.getLogger(__name__)
 PREPARED = "prepared.json"
+BEGUN = "training.json"
+USEFUL = 0.1  # a dictionary of whose pairs fewer are found in the text is not of this language, or not of such words
 TOKENIZER_CHARACTERS = 90_000_000
 VECTOR_ROWS = RowSettings(length=258, smoothing=0.8, switched=0.6, switch_rate=0.5, asked_back=0.0, parallel=0.0)
 
 
-def check_prepared(folder: Path, options: dict[str, Any]) -> None:
-    """Refuse a folder that was prepared with other options: what is in it is not made again.
+def check_prepared(folder: Path, options: dict[str, Any], *, name: str = PREPARED, done: str = "prepared") -> None:
+    """Refuse a folder that was prepared, or whose training began, with other options: nothing in it is made again.
 
     Args:
-        folder: The run's folder; `prepared.json` in it holds the options.
-        options: Those that say what is prepared, without places, which differ between machines.
+        folder: The run's folder.
+        options: Those that say what is made, without places, which differ between machines.
+        name: The file of the folder that holds them: `PREPARED` or `BEGUN`.
+        done: What was done with them, for the message.
 
     Raises:
         InputError: One of them differs.
     """
-    path = folder / PREPARED
+    path = folder / name
     if not path.is_file():
         write_json(path, options)
         return
     known = json.loads(path.read_text(encoding="utf-8"))
-    for name, value in options.items():
-        if name in known and known[name] != value:
+    for option, value in options.items():
+        if option in known and known[option] != value:
             raise InputError(
-                f"{folder} was prepared with {known[name]}, not {value}",
-                where=f"--{name}",
+                f"{folder} was {done} with {known[option]}, not {value}",
+                where=f"--{option}",
                 remedy="take another --output_dir",
             )
 
@@ -101,40 +106,87 @@ def prepare_data(
     """
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
-    for language, files in text_files(texts, languages).items():
-        if not (data / f"{language}.ids").is_file():
-            logger.info("encoding %s", language)
-            encode_language(files, tokenizer, data / f"{language}.ids")
-    others = [language for language in languages if language != HUB] if HUB in languages else []
-    for language in others:
-        _pairs(parallel, language, tokenizer, data)
-    if dictionaries is not None:
-        for language in others:
+    missing = [language for language in languages if not (data / f"{language}.ids").is_file()]
+    for language, files in text_files(texts, missing).items():
+        logger.info("encoding %s", language)
+        encode_language(files, tokenizer, data / f"{language}.ids")
+    for language in others(languages):
+        if parallel is not None:
+            _pairs(parallel, language, tokenizer, data)
+        if dictionaries is not None:
             _lexicons(dictionaries, language, tokenizer, data)
     return data
 
 
-def _pairs(parallel: Path | None, language: str, tokenizer: Any, data: Path) -> None:
-    target = data / f"en-{language}.npz"
-    names = (f"en-{language}.tsv", f"en-{language}.tsv.xz")
-    found = [parallel / name for name in names if (parallel / name).is_file()] if parallel else []
-    if found and not target.is_file():
-        logger.info("encoding %s", found[0].name)
-        encode_pairs(found[0], tokenizer, target)
+def others(languages: Sequence[str]) -> list[str]:
+    """The languages that parallel lines and dictionaries are for: all but English, none without it."""
+    return [language for language in languages if language != HUB] if HUB in languages else []
+
+
+def check_sources(
+    folder: Path, texts: Sequence[Path], languages: Sequence[str], parallel: Path | None, dictionaries: Path | None
+) -> None:
+    """Look for everything that is still to be read, before an hour goes into the first part of it.
+
+    Args:
+        folder: The run's folder: what it holds already needs no file, so that it can go on on another machine.
+        texts: As `prepare_data`.
+        languages: As `prepare_data`.
+        parallel: As `prepare_data`.
+        dictionaries: As `prepare_data`.
+
+    Raises:
+        InputError: A language has no text, `parallel` or `dictionaries` is of no use, or one half of a dictionary is
+            missing.
+    """
+    data = folder / "data"
+    text_files(texts, [language for language in languages if not (data / f"{language}.ids").is_file()])
+    for option, place, ending, find in (
+        ("--parallel", parallel, ".npz", _parallel_file),
+        ("--dictionaries", dictionaries, ".lexicon.npz", dictionary_files),
+    ):
+        if place is not None:
+            missing = [name for name in others(languages) if not (data / f"{HUB}-{name}{ending}").is_file()]
+            _check_folder(option, place, languages, [name for name in missing if find(place, name) is None])
+
+
+def _check_folder(option: str, folder: Path, languages: Sequence[str], without: Sequence[str]) -> None:
+    """Refuse a folder that has nothing for any language; warn of those that it lacks."""
+    if not others(languages):
+        found = f"{option} is between {HUB} and other languages"
+        raise InputError(found, where="--languages", remedy=f"name {HUB} and another one, or leave {option} out")
+    if without == others(languages):
+        raise InputError(
+            f"nothing for any of {', '.join(without)}", where=f"{option} {folder}", remedy="check the path"
+        )
+    if without:
+        logger.warning("%s %s: nothing for %s", option, folder, ", ".join(without))
+
+
+def _parallel_file(folder: Path, language: str) -> Path | None:
+    return find_packed(folder, f"en-{language}.tsv")
+
+
+def _pairs(parallel: Path, language: str, tokenizer: Any, data: Path) -> None:
+    target, found = data / f"en-{language}.npz", _parallel_file(parallel, language)
+    if found is not None and not target.is_file():
+        logger.info("encoding %s", found.name)
+        encode_pairs(found, tokenizer, target)
 
 
 def _lexicons(dictionaries: Path, language: str, tokenizer: Any, data: Path) -> None:
     routes = ((HUB, language), (language, HUB))
     targets = [data / f"{source}-{target}.lexicon.npz" for source, target in routes]
-    if all(target.is_file() for target in targets):
+    if all(target.is_file() for target in targets) or (files := dictionary_files(dictionaries, language)) is None:
         return
     logger.info("encoding the dictionaries between %s and %s", *routes[0])
     case = {name: usual_case(load_text(data, name, with_words=True).words) for name in routes[0]}
-    forward, backward = map(read_dictionary, dictionary_files(dictionaries, language))
+    forward, backward = map(read_dictionary, files)
     directed = (forward, [(word, english) for english, word in backward])
     for (source, target), pairs, output in zip(routes, directed, targets, strict=True):
         cased = cased_pairs(pairs, case[source], case[target])
-        logger.info("%d of %d pairs from %s to %s are of frequent words", len(cased), len(pairs), source, target)
+        level = logging.WARNING if len(cased) < USEFUL * len(pairs) else logging.INFO
+        logger.log(level, "%d of %d pairs from %s to %s are of frequent words", len(cased), len(pairs), source, target)
         encode_lexicon(cased, tokenizer, output)
 
 
@@ -171,5 +223,5 @@ def prepare_vectors(
 def _vector_rows(data: Path, tokenizer: Any, languages: list[str]) -> Any:
     size = sum(len(load_text(data, language).ids) for language in languages)
     total = max(1, size // (VECTOR_ROWS.length - 2))
-    rows = Rows(data, languages, continuation_flags(tokenizer), VECTOR_ROWS, total=total)
+    rows = Rows(data, languages, continuation_flags(tokenizer), VECTOR_ROWS, total=total, held_out=HELD_OUT_ROWS)
     return (rows[number]["input_ids"] for number in range(total))

@@ -17,6 +17,8 @@ from hf_xner.pretraining.lexicon import HUB, Lexicon
 from hf_xner.pretraining.masking import IGNORE, mask_rows
 from hf_xner.pretraining.tokenizer import CLS, PAD, SEP
 
+HELD_OUT_ROWS = 64  # of each language
+
 
 @dataclass(frozen=True)
 class RowSettings:
@@ -89,7 +91,7 @@ class Rows(Dataset):
         continuation: Bool (V,): sub-words that continue a word.
         settings: What rows are like.
         total: Number of rows of the whole training.
-        held_out: Rows at the end of each language's text that training never sees.
+        held_out: Rows at the end of each language's text that are never drawn, a tenth of them at most.
         first: Number of the first row, for a training that goes on where another one stopped.
     """
 
@@ -110,7 +112,10 @@ class Rows(Dataset):
         self.total = total
         self.text = {language: load_text(folder, language).ids for language in languages}
         body = settings.length - 2
-        rows = {language: max(1, len(ids) // body - held_out) for language, ids in self.text.items()}
+        whole = {language: len(ids) // body for language, ids in self.text.items()}
+        # Of little text the tenth at most.
+        self.held_out = {language: min(held_out, rows // 10) for language, rows in whole.items()}
+        rows = {language: max(1, rows - self.held_out[language]) for language, rows in whole.items()}
         sizes = {language: len(ids) for language, ids in self.text.items()}
         self.plan = Plan(rows, sampling_probabilities(sizes, settings.smoothing), total, settings.seed)
         self.lexicons = _load_lexicons(folder, languages) if settings.switched else {}
@@ -141,9 +146,12 @@ class Rows(Dataset):
     def _text(self, language: str, row: int, rng: np.random.Generator | None) -> tuple[Any, Any]:
         body = self.settings.length - 2
         begin, end = row * body, (row + 1) * body
+        targets = [to for source, to in self.lexicons if source == language] if rng is not None else []
+        if targets:  # a word that the row cuts off is looked up whole
+            ahead = self.continuation[self.text[language][end : end + body]]
+            end += int(np.argmin(ahead)) if not ahead.all() else len(ahead)
         ids = np.asarray(self.text[language][begin:end], dtype=np.int64)
         labels = np.full(len(ids), IGNORE)
-        targets = [to for source, to in self.lexicons if source == language]
         if rng is not None and targets:
             lexicon = self.lexicons[language, targets[rng.integers(len(targets))]]
             # Translations may be shorter than what they replace: the text that follows fills the row.

@@ -22,12 +22,11 @@ from hf_xner.pretraining.export import export_encoder
 from hf_xner.pretraining.initialise import Vectors, calibrate, initialise
 from hf_xner.pretraining.masking import IGNORE
 from hf_xner.pretraining.model import MaskedEncoder, build_config, grow
-from hf_xner.pretraining.rows import Collator, Rows, RowSettings
+from hf_xner.pretraining.rows import HELD_OUT_ROWS, Collator, Rows, RowSettings
 from hf_xner.pretraining.tokenizer import continuation_flags
 
 logger = logging.getLogger(__name__)
 COMPLETE = "complete"  # written into a checkpoint last: one without it was cut off and is not resumed from
-HELD_OUT_ROWS = 64
 REWARM_STEPS = 100  # after growing, the optimiser starts anew
 
 
@@ -77,11 +76,11 @@ class Schedule:
 
 
 class HeldOut(Dataset):
-    """The last rows of a language's text, as they are."""
+    """The rows of a language that are held out, as they are."""
 
-    def __init__(self, rows: Rows, language: str, count: int) -> None:
-        self.rows, self.language, self.count = rows, language, count
-        self.first = max(0, len(rows.text[language]) // (rows.settings.length - 2) - count)
+    def __init__(self, rows: Rows, language: str) -> None:
+        self.rows, self.language, self.count = rows, language, rows.held_out[language]
+        self.first = len(rows.text[language]) // (rows.settings.length - 2) - self.count
 
     def __len__(self) -> int:
         return self.count
@@ -327,12 +326,11 @@ def _trainer(
     )
     # Alone, a process would spread over all GPUs with as many times the batch, and read every row as many times.
     arguments._n_gpu = min(arguments.n_gpu, 1)
-    count = min(HELD_OUT_ROWS, *(max(1, len(ids) // (dataset.settings.length - 2)) for ids in dataset.text.values()))
     return PretrainingTrainer(
         model=model,
         args=arguments,
         train_dataset=dataset,
-        eval_dataset={language: HeldOut(dataset, language, count) for language in dataset.text},
+        eval_dataset={language: HeldOut(dataset, language) for language, rows in dataset.held_out.items() if rows},
         data_collator=collator,
         callbacks=[Checkpoints(schedule.save_minutes, tokenizer, curve, begin)],
         factor=factor,

@@ -39,6 +39,7 @@ def test_a_missing_direction_is_named(tmp_path):
     (tmp_path / "en-es.txt").write_text("the el\n", encoding="utf-8")
     with pytest.raises(InputError, match="no en-es.rev.txt or en-es.rev.txt.xz"):
         dictionary_files(tmp_path, "es")
+    assert dictionary_files(tmp_path, "fi") is None
 
 
 @pytest.fixture

@@ -84,6 +84,42 @@ def test_switched_rows_hold_both_languages_and_ask_back(prepared):
     assert mixed > 30 and asked > 50
 
 
+def test_a_word_that_a_row_cuts_off_is_replaced_whole_or_not_at_all(prepared, tmp_path):
+    """Its first sub-words may be another word, which the dictionary knows."""
+    data, tokenizer = prepared
+    spelt = tokenizer("encuentra", add_special_tokens=False)["input_ids"]
+    whole, stump = spelt[0], tokenizer.convert_tokens_to_ids("e")
+    continuation = continuation_flags(tokenizer)
+    tail = int(np.flatnonzero(continuation)[0])
+    filler = tokenizer.convert_tokens_to_ids(".")
+    text = np.array([*[filler] * 13, stump, tail, *[filler] * 13], dtype=np.uint16)
+    for name in ("en", "es"):
+        text.tofile(tmp_path / f"{name}.ids")
+        (tmp_path / f"{name}.json").write_text('{"dtype": "uint16", "size": 28, "words": {}}')
+    settings = replace(SETTINGS, switched=1.0, switch_rate=1.0, parallel=0.0)
+
+    def last(*word):
+        entries = [np.array(word, dtype=np.int64), np.array([whole], dtype=np.int64)]
+        ends = np.cumsum([len(entry) for entry in entries])
+        np.savez(tmp_path / "en-es.lexicon.npz", ids=np.concatenate(entries), ends=ends)
+        rows = Rows(tmp_path, ["en", "es"], continuation, settings, total=9)
+        return rows._text("en", 0, np.random.default_rng(0))[0][14]
+
+    assert last(stump) == stump
+    assert last(stump, tail) == whole
+
+
+def test_of_little_text_a_tenth_is_held_out(prepared):
+    rows = make(prepared, replace(PLAIN, length=150), held_out=64)
+    for language in ("en", "es"):
+        whole = len(rows.text[language]) // 148
+        assert rows.held_out[language] == whole // 10 and rows.plan.sizes == [w - w // 10 for w in rows_of(rows, 148)]
+
+
+def rows_of(rows, body):
+    return [len(ids) // body for ids in rows.text.values()]
+
+
 def test_parallel_rows_hold_translations(prepared):
     _, tokenizer = prepared
     rows = make(prepared, replace(SETTINGS, parallel=1.0, length=40))

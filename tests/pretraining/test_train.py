@@ -77,7 +77,7 @@ def test_growing_in_stages(prepared, tmp_path):
     schedule = replace(SCHEDULE, growth=[(1, 3)])
     model = run(prepared, tmp_path, schedule)
     assert model.config.num_hidden_layers == 2
-    curve = loss_curve(tmp_path, schedule.batch, ROWS.length)
+    curve = loss_curve(tmp_path, [1, 2], schedule.batch, ROWS.length)
     assert [entry["layers"] for entry in curve if "eval_es_loss" in entry] == [1, 2]
     assert curve[-1]["step"] == 8 and curve[-1]["subwords"] == 8 * 4 * 16
     # Done is done: a second call trains nothing.
@@ -119,7 +119,7 @@ def test_training_learns(prepared, tmp_path):
     (state,) = (tmp_path / "stage-2").glob("checkpoint-100/trainer_state.json")
     logs = json.loads(state.read_text())["log_history"]
     final = [entry["eval_en_loss"] for entry in logs if "eval_en_loss" in entry][-1]
-    assert final < 3.45  # answering by frequency alone gives 3.9
+    assert final < 3.6  # answering by frequency alone gives 3.9
 
 
 def test_rate_rises_holds_and_falls():
@@ -167,7 +167,17 @@ def test_the_command(toy, tmp_path):
     assert [path.name for path in sorted((tmp_path / "curve").iterdir())] == ["step-0000003", "step-0000006"]
     assert not list(tmp_path.rglob("*.partial*"))
     card = (tmp_path / "encoder" / "README.md").read_text(encoding="utf-8")
-    assert "- corpora: sample:en sample:es" in card and "Million sub-words of text: en 0." in card
+    assert "- corpora: sample:en sample:es" in card and "was not recorded" in card
+    gone = [*place[:6], "--output_dir", tmp_path, "--corpora", "sample:en", "sample:es"]
+    gone[1] = gone[3] = gone[5] = tmp_path / "gone"  # as on another machine
+    changed = (["--learning_rate", "1e-4"], "--learning_rate: ", "was trained with 0.001, not 0.0001; take another")
+    for options, *message in ([[]], changed):
+        again = [sys.executable, SCRIPT, *map(str, gone), *COMMAND, *options]
+        done = subprocess.run(again, capture_output=True, text=True)
+        assert done.returncode == (2 if message else 0), done.stderr
+        assert all(part in done.stderr for part in message)
+    assert card == (tmp_path / "encoder" / "README.md").read_text(encoding="utf-8").replace(": gone", f": {toy.name}")
+    assert "Million sub-words of text: en 0." in card
 
 
 def test_words_of_corpora_become_text_without_tags(tmp_path):
@@ -190,10 +200,18 @@ def test_words_of_corpora_become_text_without_tags(tmp_path):
         (["--layers", "3", "--growth", "2:3"], "--growth: depths [2, 3] are not each a multiple of the one before"),
         (["--steps", "2"], "--steps: 2 steps end before the last growth at step 3"),
         (["--heads", "3"], "--hidden, --heads: 64 are no 3 heads of one width, 32 or more"),
-        (["--heads", "0"], "--heads: 0 is not a positive number"),
+        (["--heads", "0"], "--heads: 0 is too few; give 1 or more"),
+        (["--batch", "0"], "--batch: 0 is too few; give 1 or more"),
+        (["--parallel", "nowhere"], "--parallel nowhere: nothing for any of es; check the path"),
+        (["--dictionaries", "nowhere"], "--dictionaries nowhere: nothing for any of es; check the path"),
+        (
+            ["--languages", "es", "--parallel", "x"],
+            "--languages: --parallel is between en and other languages; name en",
+        ),
         (["--corpora", "sample:nl"], "--corpora: sample:nl is in nl, not in en, es; add the language to --languages"),
         (["--heads", "4"], "--hidden, --heads: 64 are no 4 heads of one width, 32 or more"),
-        (["--length", "65"], "--length: 65 is more than 64 positions"),
+        (["--length", "65"], "--length: rows of 65 sub-words; give 8 to 64 (--positions)"),
+        (["--length", "2"], "--length: rows of 2 sub-words; give 8 to 64 (--positions)"),
         (["--languages", "en", "en"], "--languages: a language is named twice"),
         (["--languages", "xx"], "no xx.txt or xx.txt.xz; add the file or leave the language out of --languages"),
     ],
