@@ -6,6 +6,7 @@ never from tags, so that no mask can carry a gold label into training.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,7 @@ class WordEncoder:
 
     def _subwords(self, sentences: list[Sequence[str]]) -> Iterator[tuple[list[int], list[int]]]:
         # An empty list of words is read as an empty *text* by some tokenizers, so it never gets there.
-        filled = [list(words) for words in sentences if len(words)]
+        filled = [[_composed(word) for word in words] for words in sentences if len(words)]
         encoded: Iterator[Any] = iter(
             self.tokenizer(
                 filled, is_split_into_words=True, add_special_tokens=False, truncation=False, verbose=False
@@ -131,6 +132,11 @@ class WordEncoder:
         following = next((start for start in starts[last:] if start != NO_SUBWORD), begin + len(ids))
         end = len(self.prefix) + (min(following - begin, len(ids)) if covered else 0)
         return Window([*self.prefix, *ids, *self.suffix], first, positions, end)
+
+
+def _composed(word: str) -> str:
+    """A word in composed Unicode form (NFC), as vocabularies have it: many know `ñ` but no tilde after an `n`."""
+    return word if word.isascii() else unicodedata.normalize("NFC", word)
 
 
 def _first_subwords(n_words: int, word_ids: list[int]) -> list[int]:

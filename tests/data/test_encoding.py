@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from hf_xner.data.encoding import NO_SUBWORD, WordEncoder, longest_input
 from hf_xner.errors import InputError
@@ -65,6 +68,18 @@ def test_a_word_at_a_seam_comes_from_the_window_where_it_has_more_context(encode
 def test_words_that_vanish_in_tokenisation_keep_their_place(encode):
     (window,) = encode(["Angela", "", "Merkel", "\u200b", "."], max_length=16)
     assert window.positions == [1, NO_SUBWORD, 2, NO_SUBWORD, 3]
+
+
+def test_decomposed_words_are_encoded_as_composed_ones():
+    """Most vocabularies know no letters with separate accents: the whole word would be unknown."""
+    from hf_xner.models.builtin import resolve_encoder
+
+    tokenizer = AutoTokenizer.from_pretrained(resolve_encoder("xner-mini"))
+    encoder = WordEncoder(tokenizer)
+    composed = ["España", "Müller", "서울", "!"]
+    decomposed = [unicodedata.normalize("NFD", word) for word in composed]
+    assert decomposed != composed and list(encoder.encode([decomposed])) == list(encoder.encode([composed]))
+    assert tokenizer.unk_token_id not in next(encoder.encode([decomposed]))[0].input_ids
 
 
 @pytest.mark.parametrize("words", [[], [""], ["\u200b", ""]])
