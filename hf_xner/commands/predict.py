@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from io import IOBase
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -32,7 +34,8 @@ def add_parser(subparsers: Any) -> None:
         "--input",
         choices=("text", "words", "conll", "jsonl"),
         help="text: a raw text a line; words: a sentence a line, words between spaces; conll: columns, the word "
-        "first; jsonl: objects with 'text' or 'tokens'. By default what the file's extension says; text for stdin",
+        "first or after its number, or a table with a header (.csv, .tsv); jsonl: objects with 'text' or 'tokens'. By "
+        "default what the file's extension says (.gz, .bz2 and .xz after it are unpacked); text for stdin",
     )
     parser.add_argument("--output", metavar="FILE", default="-", help="where to; - (default) for stdout")
     parser.add_argument(
@@ -97,8 +100,8 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.threshold <= 1:
         raise InputError(f"--threshold {args.threshold}", remedy="give a number between 0 and 1")
     logging.disable_progress_bar()
-    with _opened_input(args.file) as source, _opened_output(args.output) as target, _tagger(args) as tagger:
-        chunk = args.chunk or (1 if source.isatty() else 1024)
+    with _opened_input(args.file) as source, _opened_output(args.output, args.file) as target, _tagger(args) as tagger:
+        chunk = args.chunk or (1 if isinstance(source, IOBase) and source.isatty() else 1024)
         for item, tagged in _answers(tagger, read_items(source, args.file, kind), args.threshold, chunk):
             answer = FORMATS[args.format](item, in_iob2(tagged, tagger.decoder.scheme))
             target.write(answer.encode("utf-8", "replace"))
@@ -143,12 +146,25 @@ def _put_back(first: Item, rest: Iterator[Item]) -> Iterator[Item]:
     yield from rest
 
 
+def _unpacked(path: Path) -> Iterator[bytes]:
+    """The lines of a packed file, which this generator holds, so that only what goes wrong in it is its fault."""
+    from hf_xner.data.formats.text import open_bytes
+
+    with open_bytes(path, may_be_empty=True) as file:
+        yield from file
+
+
 @contextlib.contextmanager
-def _opened_input(name: str) -> Iterator[BinaryIO]:
+def _opened_input(name: str) -> Iterator[Iterable[bytes]]:
     if name == "-":
         yield sys.stdin.buffer
         return
+    from hf_xner.data.formats.text import COMPRESSED
+
     with contextlib.ExitStack() as stack:
+        if Path(name).suffix.lower() in COMPRESSED:
+            yield _unpacked(Path(name))
+            return
         try:
             source = stack.enter_context(open(name, "rb"))
         except OSError as error:
@@ -159,11 +175,17 @@ def _opened_input(name: str) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _opened_output(name: str) -> Iterator[BinaryIO]:
-    """Standard output, or a file that appears under its name once it is complete."""
+def _opened_output(name: str, source: str) -> Iterator[BinaryIO]:
+    """Standard output, or a file that appears under its name once it is complete.
+
+    Raises:
+        InputError: It is the file to tag, or cannot be written.
+    """
     if name == "-":
         yield sys.stdout.buffer
         return
+    if source != "-" and os.path.realpath(name) == os.path.realpath(source):
+        raise InputError("this is the file to tag", where=f"--output {name}", remedy="name another one")
     try:
         with whole_file(Path(name)) as aside, open(aside, "wb") as stream:
             yield stream

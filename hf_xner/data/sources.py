@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from hf_xner.data.formats.parquet import ParquetLayout
 from hf_xner.data.formats.sniffing import Layout, layout_from_options
-from hf_xner.data.formats.text import suffix_of
+from hf_xner.data.formats.text import check_encoding, suffix_of
 from hf_xner.data.info import SPLITS, CorpusInfo, HubSource
 from hf_xner.data.readers import Sentence, TaggedFile, read_file
 from hf_xner.data.specs import CorpusSpec, parse_spec
@@ -19,14 +20,19 @@ from hf_xner.errors import InputError
 
 DATA_VARIABLE = "HF_XNER_DATA"
 ENDINGS = {".conll", ".conllu", ".txt", ".tsv", ".csv", ".iob2", ".bio", ".bioes", ".bmes", ".jsonl", ".parquet"}
+logger = logging.getLogger(__name__)
 SPLIT_WORDS = {
     "train": "train",
+    "training": "train",
     "dev": "validation",
+    "devel": "validation",
+    "development": "validation",
     "valid": "validation",
     "val": "validation",
     "validation": "validation",
     "testa": "validation",
     "test": "test",
+    "testing": "test",
     "testb": "test",
 }
 
@@ -235,18 +241,25 @@ def _own_files(spec: CorpusSpec) -> Source:
         config=spec.config or None,
         observed=True,
     )
-    source = Source(spec.text, info, spec.config, files, options=spec.options)
+    options = dict(spec.options)
+    encoding = options.pop("encoding", "utf-8")
+    check_encoding(encoding)
     for path in (path for paths in files.values() for path in paths):
-        layout_from_options(path, spec.options)
-    return source
+        layout_from_options(path, options)
+    return Source(spec.text, info, spec.config, files, (encoding,), options)
 
 
 def _splits(folder: Path) -> dict[str, tuple[Path, ...]]:
     candidates: dict[str, list[Path]] = {}
+    passed_over = []
     for path in sorted(folder.iterdir()):
         split = _split_of(path)
         if split:
             candidates.setdefault(split, []).append(path)
+        elif path.is_file() and suffix_of(path) in ENDINGS - {".txt"}:
+            passed_over.append(path.name)
+    if candidates and passed_over:
+        logger.warning("%s: %s is no train, dev or test, and is passed over", folder, ", ".join(passed_over))
     # Corpora that come twice, as released and as IOB2.
     chosen = {split: [p for p in paths if p.suffix == ".iob2"] or paths for split, paths in candidates.items()}
     for split, paths in chosen.items():

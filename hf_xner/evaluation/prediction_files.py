@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hf_xner.data.formats.text import byte_lines
 from hf_xner.errors import InputError
 from hf_xner.labels import split_tag
 from hf_xner.whole_files import whole_file
@@ -125,7 +127,7 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(
             f"cannot read the file ({error.strerror})", where=str(path), remedy="check the path"
         ) from error
-    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    for number, raw in enumerate(byte_lines(io.BytesIO(content.removeprefix(b"\xef\xbb\xbf"))), start=1):
         try:
             yield number, raw.decode("utf-8").strip(" \t\r")
         except UnicodeDecodeError as error:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from hf_xner.data.formats.columns import DOCUMENT, METADATA, split_runs
 from hf_xner.data.formats.records import check_strings, check_tags, check_text
-from hf_xner.data.formats.text import BLANK
+from hf_xner.data.formats.sniffing import numbers_words, refuse_sentence_numbers
+from hf_xner.data.formats.tables import TableLayout
+from hf_xner.data.formats.text import BLANK, byte_lines, suffix_of
 from hf_xner.errors import InputError
 from hf_xner.labels import split_tag
 
@@ -22,8 +26,13 @@ EXTENSIONS = {
     ".iob": "conll",
     ".iob2": "conll",
     ".tsv": "conll",
+    ".csv": "conll",
     ".jsonl": "jsonl",
 }
+
+
+HELD = 100  # sentences of one word that are read before what their columns mean is decided
+Rows = list[tuple[int, list[str]]]  # of a sentence: lines and their columns
 
 
 @dataclass(frozen=True)
@@ -51,9 +60,9 @@ def kind_of(name: str, kind: str | None) -> str:
         return kind
     if name == "-":
         return "text"
-    for extension, known in EXTENSIONS.items():
-        if name.lower().endswith(extension):
-            return known
+    known = EXTENSIONS.get(suffix_of(Path(name)))
+    if known is not None:
+        return known
     raise InputError(
         "the name does not say what is in the file", where=name, remedy=f"add --input {'|'.join(READERS)}"
     )
@@ -66,7 +75,8 @@ def read_items(stream: Iterable[bytes], name: str, kind: str) -> Iterator[Item]:
         stream: Lines of bytes, UTF-8.
         name: Its name, for messages.
         kind: "text" (a line is a text), "words" (a line is a sentence, its words between spaces), "conll" (columns,
-            the word first, a tag last where there are tags) or "jsonl" (objects with `text` or `tokens`).
+            the word first, or after its number in the sentence, a tag last where there are tags; of a name in .csv or
+            .tsv also a table with a header) or "jsonl" (objects with `text` or `tokens`).
 
     Raises:
         InputError: A line is not what the kind says; names file and line.
@@ -75,7 +85,7 @@ def read_items(stream: Iterable[bytes], name: str, kind: str) -> Iterator[Item]:
 
 
 def _lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
-    for number, raw in enumerate(stream, start=1):
+    for number, raw in enumerate(byte_lines(stream), start=1):
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -85,7 +95,7 @@ def _lines(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
                 remedy="recode the input, for instance with iconv -f latin1 -t utf8",
             ) from None
         text = text.removeprefix("\ufeff") if number == 1 else text
-        yield number, text.rstrip("\r\n")
+        yield number, text.rstrip("\r")
 
 
 def _texts(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:
@@ -97,19 +107,71 @@ def _words(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:
 
 
 def _conll(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:
-    rows: list[tuple[int, list[str]]] = []
-    tagged: bool | None = None
+    lines = iter(lines)
+    if suffix_of(Path(name)) in {".csv", ".tsv"}:
+        first = next(lines, None)
+        if first is None:
+            return
+        if TableLayout().header(first[1]) or (suffix_of(Path(name)) == ".csv" and set(",;") & set(first[1])):
+            yield from _table([first[1], *(line for _, line in lines)], name)
+            return
+        lines = chain([first], lines)
+    yield from _sentences(lines, name)
+
+
+def _table(lines: list[str], name: str) -> Iterator[Item]:
+    """As corpora are read; a table is no pipe, so it may be read whole."""
+    return (Item(sentence.tokens, sentence.tags) for sentence in TableLayout().sentences(Path(name), lines))
+
+
+def _sentences(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:
+    columns: Columns | None = None
+    held: list[Rows] = []
+    for rows in _blocks(lines, name):
+        held.append(rows)
+        # A sentence of one word does not tell whether 1 is its number or the word.
+        if columns is None and len(rows) == 1 and numbers_words(_cells(rows)) and len(held) < HELD:
+            continue
+        columns = columns or _meaning([row for block in held for row in block], name)
+        yield from (_sentence(block, columns, name) for block in held)
+        held = []
+    if held:
+        columns = columns or _meaning([row for block in held for row in block], name)
+        yield from (_sentence(block, columns, name) for block in held)
+
+
+def _blocks(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Rows]:
+    """Yield the rows of each sentence."""
+    rows: Rows = []
     for number, line in lines:
         if line.strip(BLANK) and not line.startswith(DOCUMENT):
             if not METADATA.match(line):
                 rows.append((number, _columns(line, f"{name}:{number}")))
             continue
         if rows:
-            tagged = _has_tags(rows) if tagged is None else tagged
-            yield _sentence(rows, tagged, name)
+            yield rows
             rows = []
     if rows:
-        yield _sentence(rows, _has_tags(rows) if tagged is None else tagged, name)
+        yield rows
+
+
+class Columns(NamedTuple):
+    """What the columns of a file mean: which is the word, and whether the last one is a tag."""
+
+    word: int
+    tagged: bool
+
+
+def _cells(rows: Rows) -> list[list[str]]:
+    return [columns for _, columns in rows]
+
+
+def _meaning(rows: Rows, name: str) -> Columns:
+    """Tell from its first sentences what a file's columns mean."""
+    cells = _cells(rows)
+    refuse_sentence_numbers(cells, name)
+    word = 1 if numbers_words(cells) else 0
+    return Columns(word, all(len(columns) > word + 1 and _is_tag(columns[-1]) for columns in cells))
 
 
 def _columns(line: str, where: str) -> list[str]:
@@ -124,11 +186,6 @@ def _columns(line: str, where: str) -> list[str]:
     return columns
 
 
-def _has_tags(rows: list[tuple[int, list[str]]]) -> bool:
-    """Tell from its first sentence whether a file's last column holds tags."""
-    return all(len(columns) > 1 and _is_tag(columns[-1]) for _, columns in rows)
-
-
 def _is_tag(value: str) -> bool:
     try:
         split_tag(value)
@@ -137,17 +194,25 @@ def _is_tag(value: str) -> bool:
     return True
 
 
-def _sentence(rows: list[tuple[int, list[str]]], tagged: bool, name: str) -> Item:
-    if not tagged:
-        return Item([columns[0] for _, columns in rows])
+def _sentence(rows: Rows, meaning: Columns, name: str) -> Item:
     for number, columns in rows:
-        if len(columns) < 2 or not _is_tag(columns[-1]):
+        if len(columns) <= meaning.word:
+            raise InputError(
+                f"no word in {' '.join(columns)[:60]!r}",
+                where=f"{name}:{number}",
+                remedy="write its number and the word, as in the first sentence",
+            )
+    words = [columns[meaning.word] for _, columns in rows]
+    if not meaning.tagged:
+        return Item(words)
+    for number, columns in rows:
+        if len(columns) < meaning.word + 2 or not _is_tag(columns[-1]):
             raise InputError(
                 f"no tag at the end of {' '.join(columns)[:60]!r}",
                 where=f"{name}:{number}",
                 remedy="give every word a tag, or none",
             )
-    return Item([columns[0] for _, columns in rows], [columns[-1] for _, columns in rows])
+    return Item(words, [columns[-1] for _, columns in rows])
 
 
 def _records(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Item]:

@@ -36,6 +36,9 @@ def load_tokenizer(name: str) -> Any:
     from transformers import AutoTokenizer
 
     if os.path.isdir(name) and not _has_tokenizer(name):
+        student = os.path.join(name, "student")
+        if os.path.isdir(student):
+            raise InputError("this is the folder of a run", where=name, remedy=f"its model is {student}")
         raise InputError(
             "the folder has no tokenizer", where=name, remedy="save one into it with tokenizer.save_pretrained()"
         )
@@ -341,6 +344,8 @@ def _check_tags(config: Any, name: str) -> None:
 
 def unusable(name: str, what: str, error: Exception) -> InputError:
     """The one line for a folder or Hub id that `error` kept from being loaded as a `what`."""
+    if not os.path.exists(name) and (name.count("/") > 1 or name.startswith((".", "/", "~", "runs/"))):
+        return InputError(f"no {what} could be loaded (no such folder)", where=name, remedy="check the path")
     lines = str(error).strip().splitlines()
     reason = lines[0] if lines else type(error).__name__
     return InputError(

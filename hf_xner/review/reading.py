@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
+from hf_xner.data.formats.text import COMPRESSED, open_bytes
 from hf_xner.errors import InputError
 from hf_xner.inference.inputs import Item, kind_of, read_items
 from hf_xner.inference.text import iterate_sentences, split_words
@@ -53,7 +55,9 @@ class TextFile:
                     if words:
                         yield words
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self) -> AbstractContextManager[IO[bytes]]:
+        if self.path.suffix.lower() in COMPRESSED:
+            return open_bytes(self.path)
         try:
             return self.path.open("rb")
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
 import json
 import os
@@ -115,6 +116,37 @@ def test_a_mistake_leaves_no_half_written_file(tiny_model_dir, tmp_path):
     (tmp_path / "in.txt").write_text("Kiel")
     with pytest.raises(InputError, match="out.conll: cannot write the file"):
         run(str(tiny_model_dir), str(tmp_path / "in.txt"), "--output", str(tmp_path / "in.txt" / "out.conll"))
+
+
+def test_the_text_is_not_written_over(tiny_model_dir, tmp_path):
+    (tmp_path / "in.txt").write_text("Kiel")
+    os.symlink(tmp_path / "in.txt", tmp_path / "also.txt")
+    for name in ("in.txt", "also.txt"):
+        with pytest.raises(InputError, match=rf"--output .*{name}: this is the file to tag; name another one"):
+            run(str(tiny_model_dir), str(tmp_path / "in.txt"), "--output", str(tmp_path / name))
+    assert (tmp_path / "in.txt").read_text() == "Kiel"
+
+
+def test_packed_text_is_unpacked(tiny_model_dir, tmp_path, capsysbinary):
+    (tmp_path / "in.txt.gz").write_bytes(gzip.compress(TEXT.encode()))
+    (tmp_path / "in.txt").write_text(TEXT)
+    answers = []
+    for name in ("in.txt", "in.txt.gz"):
+        assert run(str(tiny_model_dir), str(tmp_path / name)) == 0
+        answers.append(capsysbinary.readouterr().out)
+    assert answers[0] == answers[1] != b""
+    (tmp_path / "in.txt.gz").write_bytes(b"no gzip")
+    with pytest.raises(InputError, match="in.txt.gz: cannot be unpacked"):
+        run(str(tiny_model_dir), str(tmp_path / "in.txt.gz"))
+
+
+def test_a_run_for_a_model_and_a_path_that_is_not_there(tiny_model_dir, tmp_path):
+    (tmp_path / "in.txt").write_text("Kiel")
+    (tmp_path / "run" / "student").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"run: this is the folder of a run; its model is .*run/student"):
+        run(str(tmp_path / "run"), str(tmp_path / "in.txt"))
+    with pytest.raises(InputError, match=r"rum/student: no .* could be loaded .no such folder.; check the path"):
+        run(str(tmp_path / "rum" / "student"), str(tmp_path / "in.txt"))
 
 
 def test_long_sentences_are_refused_where_asked(tiny_model_dir, stdin):

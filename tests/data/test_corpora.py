@@ -196,7 +196,7 @@ def test_one_file_is_the_split_train_and_options_name_columns(tmp_path: Path, ca
     assert all_tags(corpus["train"]) == [["B-LOC", "O"]]
     table = own(tmp_path, t__csv="Wort,Typ\nBonn,B-LOC\n") / "t.csv"
     assert load_corpus(f"{table}?token=Wort&tag=Typ", cache_dir=cache)["train"]["tokens"][0] == ["Bonn"]
-    with pytest.raises(InputError, match=r"unknown option 'colour'; use token, tag, delimiter, comment, scheme"):
+    with pytest.raises(InputError, match=r"unknown option 'colour'; use token, tag, sentence, delimiter, comment"):
         load_corpus(f"{table}?colour=red", cache_dir=cache)
 
 

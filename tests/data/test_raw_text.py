@@ -104,9 +104,7 @@ def test_only_txt_may_be_raw_text(tmp_path: Path, ending: str):
 )
 def test_what_could_be_either_is_refused_with_both_ways_out(tmp_path: Path, text: str):
     path = write(tmp_path / "f.txt", text)
-    with pytest.raises(
-        InputError, match=r"f\.txt: could be raw text as well as .*\?format=text, or .*\?tag=0"
-    ) as info:
+    with pytest.raises(InputError, match=r"f\.txt: could be raw text as well as .*\?format=text' or.*\?tag=0") as info:
         read_file(path)
     for option in ("?format=text", "?tag=0"):
         assert option in str(info.value)
@@ -176,7 +174,7 @@ def test_text_is_streamed_and_never_held(tmp_path: Path):
     assert isinstance(file.sentences, RawText)
     stream = iter(file.sentences)
     assert [next(stream).tokens for _ in range(lines)][-2:] == [["Ada", "vive", "en", "Kiel", "."], ["No", "."]]
-    with pytest.raises(InputError, match=rf"a\.txt:{lines + 1}: byte 0xfc is not utf-8; .*--encoding latin-1"):
+    with pytest.raises(InputError, match=rf"a\.txt:{lines + 1}: byte 0xfc is not utf-8; .*encoding=latin-1"):
         next(stream)
     with pytest.raises(InputError, match=rf"a\.txt:{lines + 1}: byte 0xfc"):
         load_corpus(str(path), cache_dir=tmp_path / "cache")

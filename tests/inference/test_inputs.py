@@ -37,12 +37,46 @@ def test_each_line_of_words_is_one_sentence():
         ("New York\tB-LOC\n", [(["New York"], ["B-LOC"])]),
         ("Kiel\nis\n\nhere\n", [(["Kiel", "is"], None), (["here"], None)]),
         ("Kiel NNP\nis VBZ\n", [(["Kiel", "is"], None)]),
+        ("1 Kiel B-LOC\n2 is O\n\n1 here O\n", [(["Kiel", "is"], ["B-LOC", "O"]), (["here"], ["O"])]),
+        ("1\tKiel\tB-LOC\t-\t-\n2\tis\tO\t-\t-\n", [(["Kiel", "is"], None)]),
+        (
+            "1 Kiel B-LOC\n\n1 x O\n\n1 is O\n2 . O\n",
+            [(["Kiel"], ["B-LOC"]), (["x"], ["O"]), (["is", "."], ["O"] * 2)],
+        ),
+        ("1 CD O\n\nKiel NNP B-LOC\nis VBZ O\n", [(["1"], ["O"]), (["Kiel", "is"], ["B-LOC", "O"])]),
+        ("12 O\n6 O\n2 O\n4 O\n10 O\n", [(["12", "6", "2", "4", "10"], ["O"] * 5)]),
+        ("0 O\n0 O\n0 O\n0 O\n0 O\n", [(["0"] * 5, ["O"] * 5)]),
+        ("3 CD O\n1 CD O\n2 CD O\n4 CD O\n5 CD O\n", [(["3", "1", "2", "4", "5"], ["O"] * 5)]),
+        ("Kiel B-LOC\r\r\nis O\r\r\n\r\r\nx O\r\r\n", [(["Kiel", "is"], ["B-LOC", "O"]), (["x"], ["O"])]),
+        ("1" * 5000 + " O\n2 O\n", [(["1" * 5000, "2"], ["O"] * 2)]),
+        ("Kiel B-LOC\ris O\r\rhere O\r", [(["Kiel", "is"], ["B-LOC", "O"]), (["here"], ["O"])]),
         ("", []),
         ("\n\n", []),
     ],
 )
 def test_columns(text, expected):
     assert [(item.content, item.gold) for item in items(text, "conll")] == expected
+
+
+TABLE = "sentence_id,token,tag\n1,Kiel,B-LOC\n1,is,O\n2,here,O\n"
+
+
+def test_tables_are_read_as_corpora_are():
+    expected = [Item(["Kiel", "is"], ["B-LOC", "O"]), Item(["here"], ["O"])]
+    for name, text in (("a.csv", TABLE), ("a.tsv", TABLE.replace(",", "\t"))):
+        assert list(read_items(io.BytesIO(text.encode()), name, kind_of(name, None))) == expected
+    words = io.BytesIO(b"token\tO\nKiel\tB-LOC\n")  # in columns a token may be called so
+    assert list(read_items(words, "a.conll", "conll")) == [Item(["token", "Kiel"], ["O", "B-LOC"])]
+    columns = io.BytesIO(b"Kiel\tB-LOC\nis\tO\n")
+    assert list(read_items(columns, "a.csv", "conll")) == [Item(["Kiel", "is"], ["B-LOC", "O"])]
+    with pytest.raises(InputError, match=r"a.csv:1: the header names no column 'token'"):
+        list(read_items(io.BytesIO(b"1,Kiel\n1,is\n"), "a.csv", "conll"))
+
+
+def test_numbers_of_sentences_are_not_tagged_as_words():
+    rows = "".join(f"{number // 3}\tKiel\tO\n" for number in range(9))
+    with pytest.raises(InputError, match="input: every row begins with a number that seems to be its sentence's"):
+        items(rows, "conll")
 
 
 def test_json_lines():
@@ -93,6 +127,7 @@ def test_the_kind_is_said_by_option_or_extension_never_guessed():
     assert kind_of("a/B.TXT", None) == "text"
     assert kind_of("a.conll", None) == "conll"
     assert kind_of("a.jsonl", None) == "jsonl"
+    assert kind_of("a.txt.gz", None) == "text"
     assert kind_of("a.conll", "words") == "words"
     with pytest.raises(
         InputError, match=r"eng.testb: the name does not say .*; add --input text\|words\|conll\|jsonl"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hf_xner.data.formats.text import BLANK, RawSentence, place
+from hf_xner.data.formats.text import BLANK, RawSentence, place, suffix_of
 from hf_xner.errors import InputError
 
 DOCUMENT = "-DOCSTART-"
@@ -96,6 +96,13 @@ class _Draft:
             self.id, self.tokens, self.tags, self.lines = None, [], [], []
 
 
+def _delimiter(path: Path, line: str) -> str:
+    """What separates the columns of a line: a tab or a space, and in a `.csv` without tabs its comma or semicolon."""
+    if "\t" in line:
+        return "\t"
+    return next((sign for sign in ",;" if suffix_of(path) == ".csv" and sign in line), " ")
+
+
 class _Splitter:
     """Lines to token and tag, all lines with as many columns as the first."""
 
@@ -103,7 +110,7 @@ class _Splitter:
         self.layout = layout
         self.path = path
         first = _first_line(layout, lines)
-        self.delimiter = layout.delimiter or ("\t" if "\t" in first else " ")
+        self.delimiter = layout.delimiter or _delimiter(path, first)
         self.width = len(first.split(self.delimiter))
         # Columns lined up by several spaces, or a space at the end: then runs of spaces are one delimiter.
         if self.delimiter == " " and self.width not in layout.widths:

@@ -1,4 +1,4 @@
-"""CoNLL-U with entities in its last column, as NorNE writes them: ``SpaceAfter=No|name=B-PER``."""
+"""CoNLL-U with entities in its last column, as NorNE writes them: ``SpaceAfter=No|name=B-PER`` (or ``NER=B-PER``)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ WORD = re.compile(r"[0-9]+")
 NO_WORD = re.compile(r"[0-9]+[-.][0-9]+")
 
 
+FEATURE = re.compile(r"(?:^|\|)(name|NER|ner)=")
+
+
 @dataclass(frozen=True)
 class ConlluLayout:
-    """Tokens in the second of ten columns, tags as ``name=`` in the tenth.
-
-    Attributes:
-        feature: Name of the entity feature.
-    """
-
-    feature: str = "name"
+    """Tokens in the second of ten columns, tags as ``name=``, ``NER=`` or ``ner=`` in the tenth."""
 
     def sentences(self, path: Path, lines: Sequence[str]) -> Iterator[RawSentence]:
         """Yield the sentences of a file.
@@ -37,8 +34,9 @@ class ConlluLayout:
         Raises:
             InputError: A line has not ten columns, or one word has the feature and another has not.
         """
-        wanted = f"{self.feature}="
-        tagged = any("\t" in line and wanted in line.rpartition("\t")[2] for line in lines)
+        found = (FEATURE.search(line.rpartition("\t")[2]) for line in lines if "\t" in line and line[0] != "#")
+        feature = next((match[1] for match in found if match), None)
+        tagged = feature is not None
         sentence = RawSentence([], [] if tagged else None, None, [])
         for number, line in enumerate(lines, start=1):
             if line.startswith("#"):
@@ -46,14 +44,14 @@ class ConlluLayout:
                 if metadata and metadata.group(2) and not sentence.tokens:
                     sentence = sentence._replace(id=metadata.group(2))
             elif line.strip(BLANK):
-                self._add(sentence, path, number, line.split("\t"))
+                self._add(sentence, path, number, line.split("\t"), feature)
             elif sentence.tokens:
                 yield sentence
                 sentence = RawSentence([], [] if tagged else None, None, [])
         if sentence.tokens:
             yield sentence
 
-    def _add(self, sentence: RawSentence, path: Path, number: int, cells: list[str]) -> None:
+    def _add(self, sentence: RawSentence, path: Path, number: int, cells: list[str], feature: str | None) -> None:
         if len(cells) != WIDTH:
             raise InputError(
                 f"found {len(cells)} column{'s' * (len(cells) != 1)}, expected {WIDTH}",
@@ -70,11 +68,10 @@ class ConlluLayout:
             )
         sentence.tokens.append(cells[1])
         sentence.lines.append(number)
-        if sentence.tags is not None:
-            sentence.tags.append(self._tag(path, number, cells[9]))
+        if sentence.tags is not None and feature is not None:
+            sentence.tags.append(self._tag(path, number, cells[9], f"{feature}="))
 
-    def _tag(self, path: Path, number: int, misc: str) -> str:
-        start = f"{self.feature}="
+    def _tag(self, path: Path, number: int, misc: str, start: str) -> str:
         for item in misc.split("|"):
             if item.startswith(start):
                 return item[len(start) :]

@@ -93,5 +93,5 @@ def _unclear(path: Path) -> InputError:
     return InputError(
         "could be raw text as well as one word a line",
         where=str(path),
-        remedy=f"say which: {path}?format=text, or {path}?tag=0 for words without tags",
+        remedy=f"say which, in quotes: '{path}?format=text' or, for words without tags, '{path}?tag=0'",
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from hf_xner.data.formats.columns import DOCUMENT, LANGUAGE_PREFIX, METADATA, STRUCTURE, ColumnLayout, split_runs
-from hf_xner.data.formats.conllu import WIDTH, ConlluLayout
+from hf_xner.data.formats.conllu import FEATURE, WIDTH, ConlluLayout
 from hf_xner.data.formats.parquet import ParquetLayout
 from hf_xner.data.formats.raw_text import FORMATS, RawTextLayout, is_raw_text
 from hf_xner.data.formats.records import JsonlLayout
@@ -25,7 +25,8 @@ TAG = re.compile(r"O|[BIMES]-\S+")
 CHUNK = re.compile(r"O|[BI]-(?:NP|VP|PP|ADVP|ADJP|SBAR|PRT|CONJP|INTJ|LST|UCP|NC|VC|PC)")
 WORDS = {".words", ".tok"}  # as in `xner predict`: a sentence a line, its words between spaces
 DELIMITERS = {"tab": "\t", "space": " ", "comma": ",", "semicolon": ";"}
-OPTIONS = ("token", "tag", "delimiter", "comment", "scheme", "format")
+OPTIONS = ("token", "tag", "sentence", "delimiter", "comment", "scheme", "format", "encoding")
+NUMBERS = 5  # rows that all begin with a number: so many are no accident
 
 
 def layout_from_options(path: Path, options: dict[str, str]) -> Layout | None:
@@ -35,8 +36,8 @@ def layout_from_options(path: Path, options: dict[str, str]) -> Layout | None:
         path: The file; its ending decides between columns, tables, JSON lines and parquet.
         options: ``format`` (``text`` for raw text, ``words`` for a sentence a line with its words between spaces),
             ``token`` and ``tag`` (a column's number, counted from 1, or its name; ``tag=0`` for a file without
-            tags), ``delimiter`` (a character or tab, space, comma, semicolon), ``comment`` (the beginning of lines to
-            skip).
+            tags), ``sentence`` (the name of the column that tells sentences apart), ``delimiter`` (a character or
+            tab, space, comma, semicolon), ``comment`` (the beginning of lines to skip).
 
     Returns:
         The layout, or None where no option speaks of it.
@@ -62,8 +63,9 @@ def layout_from_options(path: Path, options: dict[str, str]) -> Layout | None:
     if suffix in {".jsonl", ".parquet"} and (token or tag):
         kind = JsonlLayout if suffix == ".jsonl" else ParquetLayout
         return kind(token or "tokens", tag)
-    if any(name is not None and not name.isdecimal() for name in (token, tag)):
-        return TableLayout(token, tag, delimiter)
+    sentence = options.get("sentence")
+    if sentence is not None or any(name is not None and not name.isdecimal() for name in (token, tag)):
+        return TableLayout(token, tag, delimiter, sentence)
     if not {"token", "tag", "delimiter", "comment"} & set(options):
         return None
     comment = options.get("comment")
@@ -101,8 +103,9 @@ def sniff(path: Path, lines: Sequence[str]) -> Layout:
     lined_up = delimiter == " " and bool(rows) and "" in rows[0].split(" ")
     cells = [split_runs(row) if lined_up else row.split(delimiter) for row in rows]
     width = len(cells[0]) if cells else 1
+    begun = cells
     cells = [row for row in cells if len(row) == width]
-    if suffix == ".conllu" or (width == WIDTH and any("name=" in row[-1] for row in cells)):
+    if suffix == ".conllu" or (width == WIDTH and any(FEATURE.search(row[-1]) for row in cells)):
         return ConlluLayout()
     if suffix in {".csv", ".tsv"} and TableLayout().header(lines[0]) is not None:
         return TableLayout()
@@ -111,7 +114,8 @@ def sniff(path: Path, lines: Sequence[str]) -> Layout:
         _refuse_unnamed_table(path, lines[0], cells)
     if width == 1:
         return ColumnLayout(tag=None, delimiter=delimiter)
-    if _numbered(cells):
+    refuse_sentence_numbers(begun, str(path), f", or say which column is the word: '{path.name}?token=2'")
+    if numbers_words(begun):
         tag = next((column for column in range(2, width) if _all_match(TAG, cells, column)), -1)
         return ColumnLayout(token=1, tag=tag, delimiter=delimiter, comments=("#",))
     return ColumnLayout(tag=_tag_column(path, cells, width), delimiter=delimiter, prefixed=prefixed)
@@ -141,7 +145,7 @@ def _refuse_unnamed_table(path: Path, first: str, cells: Sequence[Sequence[str]]
                 f"a table, but {first!r} names no column {TOKEN_NAMES[0]!r} or {TOKEN_NAMES[2]!r}",
                 where=place(path, 1),
                 remedy="begin with a line such as sentence_id,token,tag, or name the columns: "
-                f"{path.name}?token=HEADER&tag=HEADER",
+                f"'{path.name}?sentence=HEADER&token=HEADER&tag=HEADER'",
             )
 
 
@@ -158,9 +162,39 @@ def _share_prefix(rows: Iterable[str]) -> bool:
     return len(prefixes) == 1 and None not in prefixes
 
 
-def _numbered(cells: Sequence[Sequence[str]]) -> bool:
+def numbers_words(cells: Sequence[Sequence[str]]) -> bool:
     """Whether the first column counts the words of each sentence, as UNER's and GermEval's does."""
-    return len(cells[0]) > 2 and cells[0][0] == "1" and all(row[0].isdecimal() for row in cells)
+    numbers = _numbers(cells)
+    follows = (number == 1 or number == before + 1 for before, number in pairwise(numbers))
+    return len(cells[0]) > 2 and numbers[0] == 1 and min(numbers) > 0 and all(follows)
+
+
+def refuse_sentence_numbers(cells: Sequence[Sequence[str]], where: str, columns: str = "") -> None:
+    """Refuse rows that begin with the number of their sentence: it would be taken for the word.
+
+    Args:
+        cells: The columns of a file's first rows.
+        where: The file, for the message.
+        columns: How else to say which column is the word, for the message.
+
+    Raises:
+        InputError: All rows begin with a number, none smaller than the one before and most of them the same.
+    """
+    numbers = _numbers(cells)
+    steps = [after - before for before, after in pairwise(numbers)]
+    words = all(len(row) > 2 or (len(row) == 2 and not TAG.fullmatch(row[1])) for row in cells)
+    if len(cells) >= NUMBERS and words and min(numbers) >= 0 <= min(steps) and steps.count(0) * 2 >= len(steps):
+        raise InputError(
+            "every row begins with a number that seems to be its sentence's",
+            where=where,
+            remedy="begin with a line sentence_id TAB token TAB tag and call the file .tsv, or leave the numbers out "
+            f"and put an empty line after each sentence{columns}",
+        )
+
+
+def _numbers(cells: Sequence[Sequence[str]]) -> list[int]:
+    """What rows begin with, -1 for what is no number of words or sentences."""
+    return [int(row[0]) if row[0].isdecimal() and len(row[0]) < 10 else -1 for row in cells]
 
 
 def _all_match(pattern: re.Pattern[str], cells: Sequence[Sequence[str]], column: int) -> bool:

@@ -10,10 +10,11 @@ from pathlib import Path
 from hf_xner.data.formats.text import BLANK, RawSentence, place
 from hf_xner.errors import InputError
 
-SENTENCE_NAMES = ("sentence_id", "sentence", "sentence #", "sent_id")
+SENTENCE_NAMES = ("sentence_id", "sentence", "sentence #", "sent_id", "sent", "sentence_number", "sentence_no")
 TOKEN_NAMES = ("token", "tokens", "word", "words")
-TAG_NAMES = ("tag", "tags", "ner_tag", "ner_tags", "ner", "label", "labels")
+TAG_NAMES = ("tag", "tags", "ner_tag", "ner_tags", "ner", "label", "labels", "entity")
 DELIMITERS = ("\t", ",", ";")
+ONE_SENTENCE = 100  # words that a table of one sentence may have
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,16 @@ class TableLayout:
 
     Attributes:
         token: Header of the token column, or None for ``token`` or ``word``.
-        tag: Header of the tag column, or None for ``tag``, ``ner_tag``, ``ner`` or ``label``, and no tags without it.
+        tag: Header of the tag column, or None for ``tag``, ``ner_tag``, ``ner``, ``label`` or ``entity``, and no tags
+            without it.
         delimiter: What separates columns, or None for whichever of tab, comma and semicolon separates the header.
+        sentence: Header of the sentence column, or None for ``sentence_id``, ``sent`` or the like, if there is one.
     """
 
     token: str | None = None
     tag: str | None = None
     delimiter: str | None = None
+    sentence: str | None = None
 
     def header(self, line: str) -> tuple[str, list[str]] | None:
         """Delimiter and lower-cased names of a header line; None if the line is no header of such a table."""
@@ -50,7 +54,8 @@ class TableLayout:
             lines: Its lines, the header first.
 
         Raises:
-            InputError: The header names no token column, or a row has another number of columns.
+            InputError: The header names no token column or not the columns asked for, a row has another number of
+                columns, or nothing tells the sentences apart.
         """
         found = self.header(lines[0])
         if found is None:
@@ -61,14 +66,18 @@ class TableLayout:
             )
         delimiter, names = found
         token, tag = _find(names, self.token, TOKEN_NAMES), _find(names, self.tag, TAG_NAMES)
-        if self.tag is not None and tag is None:
-            raise InputError(
-                f"the header names no column {self.tag!r}", where=place(path, 1), remedy=f"it has {', '.join(names)}"
-            )
-        number_column = _find(names, None, SENTENCE_NAMES)
+        number_column = _find(names, self.sentence, SENTENCE_NAMES)
+        for wanted, column in ((self.tag, tag), (self.sentence, number_column)):
+            if wanted is not None and column is None:
+                raise InputError(
+                    f"the header names no column {wanted!r}", where=place(path, 1), remedy=f"it has {', '.join(names)}"
+                )
         assert token is not None
+        rows = list(_rows(path, lines, delimiter, len(names)))
+        if number_column is None:
+            _refuse_one_sentence(path, rows, names)
         current, sentence = None, RawSentence([], None if tag is None else [], None, [])
-        for line, row in _rows(path, lines, delimiter, len(names)):
+        for line, row in rows:
             named = row[number_column].strip() if row and number_column is not None else ""
             if sentence.tokens and (not row or (named and named != current)):
                 yield sentence
@@ -82,6 +91,18 @@ class TableLayout:
                     sentence.tags.append(row[tag].strip(BLANK))
         if sentence.tokens:
             yield sentence
+
+
+def _refuse_one_sentence(path: Path, rows: Sequence[tuple[int, list[str]]], names: Sequence[str]) -> None:
+    """Refuse a table without a sentence column if no empty row ends a sentence, but for a short one."""
+    filled = [number for number, (_, row) in enumerate(rows) if row]
+    if len(filled) > ONE_SENTENCE and filled[-1] - filled[0] + 1 == len(filled):
+        raise InputError(
+            f"nothing tells the sentences of these {len(filled)} words apart",
+            where=str(path),
+            remedy="put an empty line between them, or call the column that numbers them sentence_id (for a corpus "
+            f"also '{path.name}?sentence=HEADER', one of {', '.join(names)})",
+        )
 
 
 def _rows(path: Path, lines: Sequence[str], delimiter: str, width: int) -> Iterator[tuple[int, list[str]]]:

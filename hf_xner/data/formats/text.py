@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import lzma
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -19,6 +19,16 @@ from hf_xner.errors import InputError
 BLANK = " \t"
 COMPRESSED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 BLOCK = 1 << 20  # bytes
+ENCODING = "name a corpus' encoding after its path, as in words.conll?encoding=latin-1, or recode the file"
+# What files begin with that are no UTF-8 text, and what to do.
+NO_TEXT = {
+    b"\x1f\x8b": "this is a gzip file: its name must end in .gz",
+    b"\xfd7zXZ": "this is an xz file: its name must end in .xz",
+    b"BZh": "this is a bzip2 file: its name must end in .bz2",
+    b"PK\x03\x04": "this is a zip file: unpack it",
+    b"\xff\xfe": "this is UTF-16: add ?encoding=utf-16 to the path, or recode the file",
+    b"\xfe\xff": "this is UTF-16: add ?encoding=utf-16 to the path, or recode the file",
+}
 
 
 class RawSentence(NamedTuple):
@@ -50,15 +60,20 @@ def suffix_of(path: Path) -> str:
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+def open_bytes(path: Path, *, may_be_empty: bool = False) -> Iterator[IO[bytes]]:
     """Open a file to read; what is compressed (`.gz`, `.bz2`, `.xz`) is read as what is in it.
 
+    Args:
+        path: The file.
+        may_be_empty: Whether it may hold nothing.
+
     Raises:
-        InputError: It is missing, a folder, unreadable, damaged or empty.
+        InputError: It is missing, a folder, unreadable, damaged or empty. What is raised while it is open counts as
+            its damage, so nothing else should be done meanwhile.
     """
     try:
         with COMPRESSED.get(path.suffix.lower(), open)(_checked(path), "rb") as file:
-            if not file.peek(1):
+            if not may_be_empty and not file.peek(1):
                 raise InputError("the file is empty", where=str(path), remedy="give a file with at least one sentence")
             yield file
     except FileNotFoundError:
@@ -103,7 +118,7 @@ def iterate_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> Iterator
         yield from read_lines(path, encodings)
         return
     with open_bytes(path) as file:
-        for number, data in enumerate(_byte_lines(file), start=1):
+        for number, data in enumerate(byte_lines(file), start=1):
             try:
                 text = data.decode(codec if number == 1 else codec.removesuffix("-sig"))
             except UnicodeDecodeError as error:
@@ -113,13 +128,21 @@ def iterate_lines(path: Path, encodings: Sequence[str] = ("utf-8",)) -> Iterator
             yield text
 
 
-def _byte_lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Lines without their ends; a first one without a line feed is the whole file."""
-    first = file.readline()
-    if not first.endswith(b"\n"):
-        yield from first.split(b"\r")
+def byte_lines(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of an open file or a pipe, one by one, without their ends.
+
+    Args:
+        stream: Lines up to their line feed. A first one without any is the whole text: its lines end in carriage
+            returns, as those of old Macs.
+    """
+    lines = iter(stream)
+    first = next(lines, b"")
+    if not first:
         return
-    for data in chain([first], file):
+    if not first.endswith(b"\n"):
+        yield from first.removesuffix(b"\r").split(b"\r")
+        return
+    for data in chain([first], lines):
         yield data.removesuffix(b"\n").removesuffix(b"\r")
 
 
@@ -170,22 +193,32 @@ def _decode(path: Path, data: bytes, encodings: Sequence[str]) -> str:
         except UnicodeDecodeError as error:
             first_failure = first_failure or error
         except UnicodeError as error:
-            raise InputError(f"not {name} ({error})", where=str(path), remedy="give --encoding") from None
+            raise InputError(f"not {name} ({error})", where=str(path), remedy=ENCODING) from None
     assert first_failure is not None
     start = first_failure.start
     raise _undecodable(path, data, start, data.count(b"\n", 0, start) + 1, encodings[0])
 
 
 def _undecodable(path: Path, data: bytes, start: int, line: int, encoding: str) -> InputError:
+    known = [remedy for magic, remedy in NO_TEXT.items() if line == 1 and data.startswith(magic)]
     return InputError(
         f"byte 0x{data[start]:02x} is not {encoding}",
         where=place(path, line),
-        remedy="name the file's encoding, as in --encoding latin-1",
+        remedy=known[0] if known else ENCODING,
     )
 
 
 def _nul(path: Path, line: int) -> InputError:
     return InputError("a NUL character", where=place(path, line), remedy="this is no text file: give another")
+
+
+def check_encoding(name: str) -> None:
+    """Refuse what is no encoding of text.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    _codec(name)
 
 
 def _codec(name: str) -> str:
@@ -194,5 +227,5 @@ def _codec(name: str) -> str:
         # rot13, zlib and the like are codecs too, but not of text.
         "".encode(codec.name)
     except (LookupError, ValueError, TypeError):
-        raise InputError(f"unknown encoding {name!r}", where="--encoding", remedy="utf-8 or latin-1, say") from None
+        raise InputError(f"unknown encoding {name!r}", where="encoding", remedy="utf-8 or latin-1, say") from None
     return "utf-8-sig" if codec.name == "utf-8" else codec.name
