@@ -46,11 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.disable_progress_bar()
     if arguments.sentences < 4:
-        raise InputError(f"{arguments.sentences} sentences say nothing", where="--sentences")
-    rows = []
-    for folder in arguments.run_folders:
-        opened = open_run(folder, "transadv")
-        rows += _measured(opened, opened.seed(arguments.seed_of_run), arguments)
+        raise InputError(f"{arguments.sentences} sentences say nothing", where="--sentences", remedy="give 4 or more")
+    runs = {name: open_run(folder, "transadv") for name, folder in _names(arguments.run_folders).items()}
+    seeds = {name: opened.seed(arguments.seed_of_run) for name, opened in runs.items()}
+    if len(set(seeds.values())) > 1:
+        raise InputError(
+            f"the runs have different seeds ({', '.join(f'{name}: {seed}' for name, seed in seeds.items())})",
+            where="--seed",
+            remedy="name one that all of them have",
+        )
+    rows = [row for name, opened in runs.items() for row in _measured(name, opened, seeds[name], arguments)]
     if not rows:
         raise InputError("no model of these runs was trained against adversaries", remedy="add --variants transadv")
     for row in rows:
@@ -62,7 +67,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _measured(opened: OpenedRun, seed: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def _names(folders: Sequence[Path]) -> dict[str, Path]:
+    """The folders by their last name, or, where two have the same, by as much of their paths as tells them apart."""
+    paths = [folder.resolve() for folder in dict.fromkeys(folders)]
+    for parts in range(1, max(len(path.parts) for path in paths)):
+        names = {"/".join(path.parts[-parts:]): path for path in paths}
+        if len(names) == len(paths):
+            return names
+    return {str(path): path for path in paths}
+
+
+def _measured(name_of_run: str, opened: OpenedRun, seed: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each adversarially trained model of a run."""
     from hf_xner.data.feeds import Feed
     from hf_xner.inference.discrimination import discriminator_accuracy
@@ -87,7 +102,8 @@ def _measured(opened: OpenedRun, seed: int, arguments: argparse.Namespace) -> li
         rate = told["generator_learning_rate"]
         rows.append(
             {
-                "run": opened.folder.name,
+                "run": name_of_run,
+                "seed": seed,
                 "model": name.removesuffix(f", seed {seed}"),
                 "generator": f"generator at {rate:g}" if told["generator_step"] else "no generator",
                 "language": found.get("language"),

@@ -102,7 +102,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 def _translate(args: argparse.Namespace) -> int:
     from hf_xner.data.corpora import load_corpus
     from hf_xner.inference.text import split_words
-    from hf_xner.translation.augment import translate_corpus
+    from hf_xner.translation.augment import check_kept, count_untranslated, translate_corpus
     from hf_xner.translation.files import check_replaceable, whole_folder
     from hf_xner.translation.setup import build_rules, build_translator
 
@@ -114,21 +114,27 @@ def _translate(args: argparse.Namespace) -> int:
         raise InputError(
             f"{args.spec} has no split {missing[0]!r}", where="--splits", remedy=f"it has {', '.join(corpus)}"
         )
+    for split in args.splits:
+        check_kept(corpus[split], options.keep, "--keep")
     sentences = _target_sentences(args)
     translator = build_translator(options, sentences)
     rules = build_rules(options, sentences, split=lambda text: [piece.text for piece in split_words(text)])
+    untranslated = {}
     with whole_folder(output, FACTS_FILE) as aside:
         for split in args.splits:
             translated = translate_corpus(corpus[split], translator, rules)
+            untranslated[split] = count_untranslated(corpus[split], translated)
             _write_columns(translated, aside / FILE_NAMES.get(split, f"{split}.txt"))
             if split == args.splits[0]:
                 sample = _sample(corpus[split], translated, args.sample)
         (aside / "sample.txt").write_text(sample, encoding="utf-8")
         facts = {name: value for name, value in vars(args).items() if name not in ("run", "device")}
-        facts |= {"translator": translator.identity}
+        facts |= {"translator": translator.identity, "sentences_left_as_they_were": untranslated}
         text = json.dumps(facts, indent=1, default=str, ensure_ascii=False)
         (aside / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
     print(sample, end="")
+    for split, same in untranslated.items():
+        print(f"{split}: {same} of {len(corpus[split])} sentences are as they were")
     names = ", ".join(FILE_NAMES.get(split, f"{split}.txt") for split in args.splits)
     print(f"{args.output}: {names}, sample.txt, {FACTS_FILE}")
     return 0

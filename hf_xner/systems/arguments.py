@@ -21,6 +21,7 @@ POSITIVE = (
     "epochs",
     "learning_rate",
 )
+SWITCHES = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 NOT_NEGATIVE = ("shuffle_seed", "lora_rank", "freeze_layers", "weight_decay", "warmup", "max_grad_norm")
 EVALUATE_ON = ("source_dev", "source_test", "target_dev", "target_test")
 
@@ -143,6 +144,10 @@ def _coerced(name: str, value: Any, kind: Any) -> Any:
         value = _number(name, value)
     if kind in (str, str | None) and value is not None:
         return _text(name, value)
+    if kind in (bool, bool | None) and value is not None:
+        return _switch(name, value)
+    if kind in (int, int | None) and value is not None:
+        return _whole_number(name, value)
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{value} is not a finite number", where=f"--{name}")
     if kind in (list[str], list[str] | None) and value is not None:
@@ -169,6 +174,22 @@ def _number(name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise InputError(f"{value!r} is not a number", where=f"--{name}") from None
+
+
+def _switch(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if (text := str(value).lower()) in SWITCHES:
+        return SWITCHES[text]
+    raise InputError(f"{value!r} is neither true nor false", where=f"--{name}", remedy="give one of them")
+
+
+def _whole_number(name: str, value: Any) -> int:
+    try:
+        whole = isinstance(value, str) or (isinstance(value, float) and value.is_integer())
+        return int(value) if whole else operator.index(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{value!r} is not a whole number", where=f"--{name}", remedy="give one") from None
 
 
 def _whole_numbers(name: str, value: Any) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -28,8 +27,6 @@ from hf_xner.translation.translators import load_pair
 from hf_xner.translation.vector_cache import load_vectors
 from hf_xner.translation.vectors import WordVectors
 from hf_xner.translation.word_tables import build_table, fit_ngrams, require_width, space_steps
-
-logger = logging.getLogger("hf_xner")
 
 FEATURES_VERSION = 1
 EXTRACTOR = "extractor"
@@ -86,9 +83,8 @@ class VectorSources:
         facts.setdefault(COVERAGE, {})[kind] = found
         for side, coverage in found.items():
             warning = coverage_warning(coverage, side)
-            if warning and warning not in facts.get("warnings", ()):  # two kinds of features may share their vectors
-                logger.warning(warning)
-                facts.setdefault("warnings", []).append(warning)
+            if warning:
+                self.space.warn(warning)
 
     def check(self, kinds: Iterable[str]) -> None:
         """Read what these kinds of features need, before anything trains.

@@ -31,7 +31,7 @@ from hf_xner.systems.mixture_stages import (
 )
 from hf_xner.systems.msd_stages import SentenceVectors, without_tags
 from hf_xner.systems.similarity_figure import SIMILARITY_FIGURE
-from hf_xner.systems.summary import STUDENT
+from hf_xner.systems.summary import NOT_ZERO_RESOURCE, STUDENT
 from hf_xner.systems.tagger_stages import SoftLabels, TrainedTagger, label_text
 from hf_xner.systems.teacher_arguments import TeacherArguments
 from hf_xner.systems.workspace import Unlabelled, Workspace
@@ -153,12 +153,9 @@ def warn_of_seen_labels(space: Workspace, origins: Sequence[Origin]) -> None:
             seen = Seen(f"is trained on labels of {origin.source}")
         if seen is None:
             continue
-        what = f"the teacher {origin.name} {seen.reason}: what it teaches is then no zero-resource result"
-        space.facts.setdefault("warnings", []).append(what)
+        space.warn(f"the teacher {origin.name} {seen.reason}: {NOT_ZERO_RESOURCE}")
         if seen.surely:
             space.facts["target_labels_used"] = True
-        if space.processes.rank == 0:
-            logger.warning(what)
 
 
 def note_teachers(space: Workspace, origins: Sequence[Origin]) -> None:

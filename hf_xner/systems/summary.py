@@ -14,6 +14,7 @@ from hf_xner.systems.report import format_results
 PREDICTIONS = "predictions_"
 STUDENT = "student"
 RESEARCH = "research"  # the model that the student was exported from, where it is no plain one
+NOT_ZERO_RESOURCE = "what it teaches is then no zero-resource result"  # ends the warnings that mean that
 
 
 def summarise_run(folder: Path, *, sentences: int = 5) -> str:

@@ -102,7 +102,8 @@ class Arguments(TranslatorArguments):
         metadata={
             "help": "Rows of each corpus in a step of a discriminator or of the generator; as many as --batch_size by "
             "default (AdvPicker). Fewer make Theta_src, which reads six corpora at a time, cheaper and smaller in "
-            "memory; --micro_batch_size does not cut these steps."
+            "memory. --micro_batch_size divides these steps exactly, too: in them a forward pass has so many rows of "
+            "each corpus."
         },
     )
     tagging_corpora: list[str] = field(
@@ -170,15 +171,24 @@ class Arguments(TranslatorArguments):
             check_choice(option, value, allowed)
         finite = all(math.isfinite(weight) and weight >= 0 for weight in self.teacher_weights)
         if len(self.teacher_weights) != 4 or not finite or not any(self.teacher_weights):
-            raise InputError(f"{self.teacher_weights} are no weights of four teachers", where="--teacher_weights")
+            raise InputError(
+                f"{self.teacher_weights} are no weights of four teachers",
+                where="--teacher_weights",
+                remedy=f"give one each for {', '.join(TEACHERS)}: no number below 0, and one above",
+            )
         for variant in set(self.variants) & set(RECIPES):
             # One teacher alone is not averaged, so nothing weighs it.
             if len(RECIPES[variant].teachers) > 1 and not any(self.weight(who) for who in RECIPES[variant].teachers):
-                raise InputError(f"every teacher of {variant} has weight 0", where="--teacher_weights")
+                raise InputError(
+                    f"every teacher of {variant} has weight 0",
+                    where="--teacher_weights",
+                    remedy=f"give one of {', '.join(RECIPES[variant].teachers)} more, or leave the variant out",
+                )
         if not 0 < self.picked_share <= 1:
             raise InputError(f"{self.picked_share} is no share", where="--picked_share", remedy="give 0.8, say")
         if not 0 <= self.adversarial_momentum < 1:
-            raise InputError(f"{self.adversarial_momentum} is not in [0, 1)", where="--adversarial_momentum")
+            found = f"{self.adversarial_momentum} is not from 0 to below 1"
+            raise InputError(found, where="--adversarial_momentum", remedy="give 0.5, say")
         self._check_adversarial_rows()
         if self.lora_rank:
             raise InputError("adversarial training has no LoRA adapters", where="--lora_rank", remedy="leave it at 0")
@@ -202,15 +212,15 @@ class Arguments(TranslatorArguments):
         Raises:
             InputError: It cannot be fed so.
         """
-        try:
-            return changed(
-                FEEDS["src"],
-                tagging=self.tagging_corpora,
-                language=self.language_corpora,
-                order=self.order_corpora,
-            )
-        except ValueError as error:
-            raise InputError(str(error), where="--tagging_corpora, --language_corpora, --order_corpora") from error
+        feed = FEEDS["src"]
+        for name in ("tagging", "language", "order"):
+            option = f"{name}_corpora"
+            try:
+                feed = changed(feed, **{name: getattr(self, option)})
+            except ValueError as error:
+                usual = " ".join(getattr(FEEDS["src"], name))
+                raise InputError(str(error), where=f"--{option}", remedy=f"the default is {usual}") from error
+        return feed
 
     def _check_adversarial_rows(self) -> None:
         """Refuse too few rows for a step to have a batch of them, in the training with the fewest corpora."""

@@ -7,7 +7,6 @@ translated = translate(source, translator)                a labelled corpus, tag
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from hf_xner.systems.arguments import SystemArguments, check_choice
 from hf_xner.systems.stages import Stage
 from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.translation.adversarial import AdversarialSettings
-from hf_xner.translation.augment import STRATEGIES, translate_corpus
+from hf_xner.translation.augment import STRATEGIES, check_kept, count_untranslated, translate_corpus
 from hf_xner.translation.dictionary import build_dictionary, write_dictionary
 from hf_xner.translation.mapping import Side, learn_adversarially, learn_from_pairs
 from hf_xner.translation.refinement import SUPERVISED, Refinement
@@ -39,8 +38,8 @@ from hf_xner.translation.vectors import WordVectors
 
 TRANSLATE_VERSION = 1
 MAPPING_VERSION = 1
-logger = logging.getLogger("hf_xner")
 CORPUS = "corpus"
+MOST_UNTRANSLATED = 0.5  # of the sentences: names and numbers alone stay as they are
 # What a given translation may share with the target corpus by chance: one in a hundred of its sentences, none long.
 MOST_SHARED, LONG = 0.01, 10
 
@@ -196,6 +195,7 @@ def translate_source(space: Workspace, name: str, source: Labelled) -> Labelled:
     if arguments.translated is not None:
         return _given(space, arguments.translated, source)
     options = arguments.translation_options()
+    check_kept(source.data, options.keep, "--keep_types")
     _warn_of_no_language(space, options)
     digest, translator = _translator(space, arguments, options)
     inputs = {"source": source.digest, "translator": digest}
@@ -218,6 +218,10 @@ def translate_source(space: Workspace, name: str, source: Labelled) -> Labelled:
 
     folder = space.run(stage, work, collective=False)
     data = source.data if space.store.dry_run else load_from_disk(str(folder / CORPUS))
+    if not space.store.dry_run:
+        same = count_untranslated(source.data, data)
+        if same > MOST_UNTRANSLATED * len(data):
+            space.warn(f"translation left {same} of the source's {len(data)} sentences as they were")
     return Labelled(f"{source.spec} in {options.to or arguments.target}", source.split, data, stage.key)
 
 
@@ -225,13 +229,10 @@ def _warn_of_no_language(space: Workspace, options: TranslationOptions) -> None:
     """Tell that no rule of a certain language is followed where nothing says which it is."""
     if options.to:
         return
-    what = "the target's language is not known: German case and scripts without spaces would go unnoticed; "
-    what += "say --target_language, or FOLDER:de"
-    warnings = space.facts.setdefault("warnings", [])
-    if what not in warnings:
-        warnings.append(what)
-        if space.processes.rank == 0:
-            logger.warning(what)
+    space.warn(
+        "the target's language is not known: German case and scripts without spaces would go unnoticed; "
+        "say --target_language, or FOLDER:de"
+    )
 
 
 def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
@@ -249,6 +250,7 @@ def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
         )
     # Its tags must be the source's: a part of the target corpus would bring the target's own.
     refuse_other_entities(source.data, data)
+    count_untranslated(source.data, data, f"--translated {spec}", f"give {source.name} in the other language")
     _refuse_tags_of_target(source.data, data, target, spec)
     return _with_tags_of(source, space.labelled(spec, source.split))
 

@@ -115,6 +115,14 @@ class Workspace:
         self.facts: dict[str, Any] = {}
         self.shown: dict[str, Path] = {}
 
+    def warn(self, what: str) -> None:
+        """Tell, once, of something that a reader of the results must know, too."""
+        warnings = self.facts.setdefault("warnings", [])
+        if what not in warnings:
+            warnings.append(what)
+            if self.processes.rank == 0:
+                logger.warning(what)
+
     def run(self, stage: Stage, work: Callable[[Path], None], *, collective: bool) -> Path:
         """The folder of a stage's result, found in the store or made now; see `StageStore.run`."""
         place = self.store.run(stage, work, processes=self.processes, collective=collective)

@@ -67,7 +67,7 @@ def fit_adversarial(
         keep_head: `start` is a tagger with these tags, whose head goes on learning; with discriminators it always is.
 
     Raises:
-        InputError: The target text has tags, LoRA was asked for, or as `fit`.
+        InputError: The target text has tags, LoRA was asked for, all of the encoder is frozen, or as `fit`.
         ValueError: A corpus has other tags than `tag_names`.
     """
     for name in adversary.feed.corpora:
@@ -79,6 +79,12 @@ def fit_adversarial(
     set_seed(settings.seed)
     tokenizer = load_tokenizer(start)
     model = prepare(load_adversarial(start, tag_names, adversary, keep_head=keep_head), settings)
+    if not any(weight.requires_grad for weight in model.backbone.parameters()):
+        raise InputError(
+            "all of the encoder is frozen, so that discriminators have nothing to train it by",
+            where="--freeze_layers",
+            remedy="give a smaller number",
+        )
     cut = settings.long_sentences == "truncate"
     rows = {}
     for name in adversary.feed.corpora:
@@ -187,7 +193,8 @@ def _refuse_other(
             raise InputError(
                 f"its {name} discriminator has another shape than the one to train",
                 where=start,
-                remedy="give the widths and the kind that it was trained with",
+                remedy="give the --order_discriminator that it was trained with (in Python also the widths of "
+                "AdversarialSettings), or start from its encoder",
             )
 
 

@@ -6,11 +6,12 @@ their case, the case of the others follows the source word or, for German, the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hf_xner.errors import InputError
+from hf_xner.labels import entity_types
 from hf_xner.translation.casing import Casing, SampledCase, source_case
 from hf_xner.translation.segments import Segment, carried, entity_tags, segments, tag_strings, tagged_dataset
 from hf_xner.translation.translators import PhraseTranslator, WordTranslator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Strategy = Literal["word", "phrase", "word_phrase"]
+REMEDY = "is the translation of these languages, and in a dictionary the source's word first in each line?"
+NO_FEW = 20  # sentences: fewer may all be names
 STRATEGIES: tuple[Strategy, ...] = ("word", "phrase", "word_phrase")
 
 
@@ -54,6 +57,44 @@ class TranslationRules:
             raise InputError(f"no strategy {self.strategy!r}", remedy=f"there are {', '.join(STRATEGIES)}")
         if self.several_words not in ("one_token", "expand"):
             raise InputError(f"no treatment {self.several_words!r}", remedy="there are one_token and expand")
+
+
+def check_kept(dataset: Dataset, kept: Collection[str], option: str) -> None:
+    """Refuse types to copy that a corpus does not have; what is kept by default may be among none of its types.
+
+    Args:
+        dataset: Sentences; without `ner_tags` nothing is asked.
+        kept: The types whose entities are copied.
+        option: Where they come from, for the message.
+
+    Raises:
+        InputError: There is another one.
+    """
+    if "ner_tags" not in dataset.column_names:
+        return
+    types = entity_types(dataset.features["ner_tags"].feature.names)
+    unknown = sorted(set(kept) - set(types) - set(TranslationRules().keep_types))
+    if unknown:
+        raise InputError(f"the corpus has no type {unknown[0]!r}", where=option, remedy=f"it has {', '.join(types)}")
+
+
+def count_untranslated(dataset: Dataset, translated: Dataset, where: str | None = None, remedy: str = REMEDY) -> int:
+    """How many sentences of a translation are word for word those of the source.
+
+    Args:
+        dataset: The source.
+        translated: Its translation, sentence by sentence.
+        where: Where the translation comes from, for the message.
+        remedy: What to do if it is none.
+
+    Raises:
+        InputError: All of them are, and they are no few.
+    """
+    pairs = zip(dataset["tokens"][:], translated["tokens"][:], strict=True)
+    same = sum(words == others for words, others in pairs)
+    if same == len(dataset) >= NO_FEW:
+        raise InputError("no word of the source is translated", where=where, remedy=remedy)
+    return same
 
 
 def translate_corpus(dataset: Dataset, translator: WordTranslator, rules: TranslationRules | None = None) -> Dataset:

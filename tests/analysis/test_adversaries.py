@@ -50,6 +50,18 @@ def test_every_adversarial_model_of_runs_with_and_without_the_generator(
     assert "run, Theta_src, generator at 0.001: language, own discriminator" in printed
 
 
+def test_runs_of_different_seeds_are_not_compared_and_names_tell_runs_apart(tmp_path: Path, monkeypatch, capsys):
+    seeds = {tmp_path / "a" / "es": [1, 2], tmp_path / "b" / "es": [2]}
+    asked = []
+    monkeypatch.setattr(adversaries, "open_run", lambda folder, _: OpenedRun(folder, None, {}, seeds[folder]))
+    monkeypatch.setattr(adversaries, "_measured", lambda name, _, seed, __: asked.append((name, seed)) or [])
+    folders = [str(folder) for folder in seeds]
+    assert main(["analyse", "adversaries", *folders]) == 2
+    assert "--seed: the runs have different seeds (a/es: 1, b/es: 2); name one" in capsys.readouterr().err
+    assert main(["analyse", "adversaries", *folders, "--seed", "2"]) == 2  # nothing was measured
+    assert asked == [("a/es", 2), ("b/es", 2)]
+
+
 def test_held_out_corpora_are_made_of_development_sentences(transadv_run: Finished):
     opened = open_run(transadv_run.folder, "transadv")
     made = held_out(opened, FEEDS["src"].adversarial, "validation", 10)

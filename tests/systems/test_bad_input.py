@@ -210,14 +210,27 @@ def test_an_unknown_system_is_named(capsys, argv):
         ("output_dir: x\nsource: sample:en\nevaluate_on: no\n", "--evaluate_on: False where text is needed; quote"),
         ("output_dir: x\nsource: [sample:en, no]\n", "--source: False where text is needed"),
         ("output_dir: 2024\nsource: sample:en\n", "--output_dir: 2024 where text is needed"),
+        ("output_dir: x\nsource: sample:en\nfreeze_embeddings: never\n", "--freeze_embeddings: 'never' is neither"),
+        ("output_dir: x\nsource: sample:en\nfreeze_embeddings: 0.5\n", "--freeze_embeddings: 0.5 is neither"),
+        ("output_dir: x\nsource: sample:en\nbatch_size: 4.5\n", "--batch_size: 4.5 is not a whole number"),
+        ("output_dir: x\nsource: sample:en\nmax_length: long\n", "--max_length: 'long' is not a whole number"),
     ],
-    ids=["broken", "a list", "unknown key", "no number", "unknown value", "no", "no in a list", "a number for text"],
+    ids=["broken", "a list", "unknown key", "no number", "unknown value", "no", "no in a list", "a number for text"]
+    + ["no switch", "a number for a switch", "half a sentence", "a word for a number"],
 )
 def test_bad_yaml_gets_one_line(tmp_path: Path, capsys, text: str, message: str):
     (tmp_path / "settings.yaml").write_text(text)
     code, error = run(capsys, ["tsl", str(tmp_path / "settings.yaml")])
     assert code == 2
     assert_one_line(error, message)
+
+
+def test_quoted_switches_and_numbers_of_a_yaml_file_mean_what_they_say(toy: Toy, tmp_path: Path):
+    options = toy.options(tmp_path / "run", tmp_path / "store")
+    quoted = tsl.Arguments(**{**options, "freeze_embeddings": "no", "dry_run": "True", "batch_size": "16"})
+    assert (quoted.freeze_embeddings, quoted.dry_run, quoted.batch_size) == (False, True, 16)
+    counted = tsl.Arguments(**{**options, "freeze_embeddings": 0, "dry_run": "1", "batch_size": 2e1})
+    assert (counted.freeze_embeddings, counted.dry_run, counted.batch_size) == (False, True, 20)
 
 
 def test_missing_yaml_gets_one_line(tmp_path: Path, capsys):

@@ -485,14 +485,23 @@ def test_translations_by_phrases_may_have_other_lengths(toy: Toy, small, tmp_pat
     ("options", "message"),
     [
         ({"variants": ["transad"]}, r"--variants: \['transad'\] is not among transadv, without_ldis"),
-        ({"language_corpora": ["source"]}, "a language discriminator needs words of both languages"),
-        ({"order_corpora": ["source", "sauce"]}, "there is no corpus 'sauce', only source, translated"),
-        ({"tagging_corpora": ["target_text"]}, "target_text has no tags: it feeds no tagging loss"),
+        (
+            {"language_corpora": ["source"]},
+            "--language_corpora: source: a language discriminator needs words of both languages; the default is sou",
+        ),
+        (
+            {"order_corpora": ["source", "sauce"]},
+            "--order_corpora: there is no corpus 'sauce', only source, translated",
+        ),
+        ({"tagging_corpora": ["target_text"]}, "--tagging_corpora: target_text has no tags: it feeds no tagging loss"),
         ({"positions": "lines"}, "--positions: 'lines' is not one of words, pieces, attended"),
-        ({"teacher_weights": [1.0, 2.0]}, r"--teacher_weights: \[1.0, 2.0\] are no weights of four teachers"),
+        (
+            {"teacher_weights": [1.0, 2.0]},
+            r"--teacher_weights: \[1.0, 2.0\] are no weights of four teachers; give one",
+        ),
         (
             {"teacher_weights": [0.0, 0.0, 0.0, 1.0], "variants": ["without_order"]},
-            "every teacher of without_order has weight 0",
+            "every teacher of without_order has weight 0; give one of src, entity, context more",
         ),
         ({"teacher_weights": [1.0, "much", 1.0, 1.0]}, r"--teacher_weights: 'much' is not a number"),
         ({"teacher_weights": 1}, r"--teacher_weights: \[1.0\] are no weights of four teachers"),
@@ -511,7 +520,7 @@ def test_translations_by_phrases_may_have_other_lengths(toy: Toy, small, tmp_pat
             {"variants": ["without_odis"], "language_corpora": ["source_switched"]},
             "--adversarial_rows: 1 corpora of 4 rows each are less than a batch of 8; give at least 8",
         ),
-        ({"adversarial_momentum": 1.0}, r"--adversarial_momentum: 1.0 is not in \[0, 1\)"),
+        ({"adversarial_momentum": 1.0}, "--adversarial_momentum: 1.0 is not from 0 to below 1; give 0.5"),
         ({"lora_rank": 4}, "--lora_rank: adversarial training has no LoRA adapters"),
         ({"source": []}, "transadv takes one of each"),
         ({"max_grad_norm": -1.0}, "--max_grad_norm: -1.0|-1.0 is less than 0"),
@@ -522,6 +531,29 @@ def test_translations_by_phrases_may_have_other_lengths(toy: Toy, small, tmp_pat
 def test_options_that_cannot_be_meant_are_refused_at_once(small, tmp_path: Path, options: dict, message: str):
     with pytest.raises(InputError, match=message):
         Arguments(**small(tmp_path / "run", tmp_path / "store", **options))
+
+
+@pytest.mark.parametrize("translated", [False, True], ids=["a dictionary of nothing", "a given translation"])
+def test_a_translation_that_is_the_source_again_is_refused(toy: Toy, small, tmp_path: Path, translated: bool):
+    """Discriminators would be shown the same words as two languages, and teachers no word of the target's."""
+    (tmp_path / "reversed.txt").write_text("ib\tthe\nec\ta\n")
+    options = small(tmp_path / "run", tmp_path / "store", variants=["order"])
+    options |= (
+        {"dictionary": None, "translated": options["source"][0]}
+        if translated
+        else {"dictionary": str(tmp_path / "reversed.txt")}
+    )
+    remedy = "give .* in the other language" if translated else "is the dictionary of these languages"
+    with pytest.raises(InputError, match=f"no word of the source is translated; {remedy}"):
+        train("transadv", **options)
+    assert not stage_folders(tmp_path / "store", "train")
+
+
+def test_a_translation_that_leaves_most_sentences_alone_is_told(small, tmp_path: Path):
+    (tmp_path / "poor.txt").write_text("(\t[\n")
+    options = small(tmp_path / "run", tmp_path / "store", variants=["order"], dictionary=str(tmp_path / "poor.txt"))
+    (told,) = (what for what in train("transadv", **options)["warnings"] if "as they were" in what)
+    assert told.startswith("translation left ")
 
 
 def test_weights_are_only_asked_of_variants_that_average(small, tmp_path: Path):

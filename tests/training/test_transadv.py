@@ -484,6 +484,9 @@ def test_what_must_not_train_is_refused(tiny_encoder_dir: Path, tmp_path: Path):
         fit_adversarial(tmp_path, str(tiny_encoder_dir), corpora(6), TAGS[::-1], SETTINGS, adversary)
     with pytest.raises(InputError, match="--lora_rank: adversarial training has no LoRA adapters"):
         fit_adversarial(tmp_path, str(tiny_encoder_dir), corpora(6), TAGS, replace(SETTINGS, lora_rank=2), adversary)
+    frozen = replace(SETTINGS, freeze_layers=4)
+    with pytest.raises(InputError, match="--freeze_layers: all of the encoder is frozen.*; give a smaller number"):
+        fit_adversarial(tmp_path, str(tiny_encoder_dir), corpora(6), TAGS, frozen, adversary)
     assert not list(tmp_path.iterdir())
 
 

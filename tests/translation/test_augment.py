@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
+from datasets import ClassLabel, Dataset, Features, List
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_xner.errors import InputError
-from hf_xner.translation.augment import TranslationRules, translate_corpus
+from hf_xner.translation.augment import TranslationRules, check_kept, count_untranslated, translate_corpus
 from hf_xner.translation.casing import SampledCase, keep_case, source_case
 from hf_xner.translation.segments import segments, tag_strings
 from hf_xner.translation.switching import code_switch, has_several_orders, refuse_other_entities, shuffle_spans
@@ -265,3 +266,21 @@ def test_what_has_another_order_gets_one(make_corpus) -> None:
     assert shuffle_spans(make_corpus(fixed))["tokens"][0] == fixed[0]
     assert not has_several_orders(*fixed) and not has_several_orders([], [])
     assert has_several_orders(["Kiel", "ha", "oh", "Bonn"], fixed[1])
+
+
+def test_a_translation_that_changes_nothing_is_none_unless_it_is_short():
+    corpus = Dataset.from_dict({"tokens": [["Kiel"], ["a", "bank"]] * 10})
+    other = Dataset.from_dict({"tokens": [["Kiel"], ["una", "banca"]] * 10})
+    assert count_untranslated(corpus, other) == 10
+    assert count_untranslated(corpus.select([0]), corpus.select([0])) == 1
+    with pytest.raises(InputError, match="no word of the source is translated; is the translation of these languages"):
+        count_untranslated(corpus, corpus)
+
+
+def test_types_to_keep_must_be_there_but_for_the_usual_one():
+    names = Features({"ner_tags": List(ClassLabel(names=["O", "B-LOC", "I-LOC"]))})
+    corpus = Dataset.from_dict({"ner_tags": [[1]]}, features=names)
+    check_kept(corpus, ["PER", "LOC"], "--keep")
+    check_kept(corpus, [], "--keep")
+    with pytest.raises(InputError, match="--keep: the corpus has no type 'LOCC'; it has LOC"):
+        check_kept(corpus, ["LOCC"], "--keep")
