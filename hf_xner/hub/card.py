@@ -76,11 +76,16 @@ def card_files(
 
     Returns:
         The files, and what the author should know, a line each.
+
+    Raises:
+        InputError: The licence or the language asked for cannot be.
     """
     try:
         facts = collect_facts(folder, examples=examples, language=language)
         texts = {CARD: model_card(facts, repo=repo, licence=licence), **eval_result_files(facts)}
     except Exception as error:  # a card must never be what keeps a model from being published
+        if isinstance(error, InputError) and error.where in ("--license", "--language"):
+            raise  # unless its author asks for what cannot be
         logger.debug("the card could not be written", exc_info=True)
         trouble = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return {CARD: bare_card(repo)}, [f"the card could not be written ({trouble}): a bare one goes up instead"]

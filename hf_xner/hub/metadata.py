@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hf_xner.errors import InputError
 from hf_xner.hub.corpora import CorpusFacts, describe_corpus
 from hf_xner.hub.languages import hub_codes
 from hf_xner.hub.run_facts import RunFacts
@@ -60,7 +61,17 @@ def card_data(facts: RunFacts, *, model_name: str, licence: str | None = None) -
 
 
 def _licence(facts: RunFacts, chosen: str | None) -> dict[str, str]:
-    """The author's choice; else research only as soon as something that went into the model is; else unknown."""
+    """The author's choice; else research only as soon as something that went into the model is; else unknown.
+
+    Raises:
+        InputError: The author chose another one for what was made from an encoder for research only.
+    """
+    if chosen and facts.encoder_research_only:
+        raise InputError(
+            f"a model made from this encoder is for research only, so that it cannot be under {chosen}",
+            where="--license",
+            remedy="leave it out, or train with another --encoder",
+        )
     if chosen:
         return {"license": chosen}
     if facts.research_only:

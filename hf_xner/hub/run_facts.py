@@ -28,7 +28,7 @@ from hf_xner.labels import entity_types
 from hf_xner.systems.files import read_json
 from hf_xner.systems.input_limit import input_limit
 from hf_xner.systems.run_folder import MARKER, RESULTS
-from hf_xner.systems.summary import PREDICTIONS, RESEARCH, STUDENT, bracketed, example_sentences
+from hf_xner.systems.summary import NOT_ZERO_RESOURCE, PREDICTIONS, RESEARCH, STUDENT, bracketed, example_sentences
 
 _SHOWN_SETTINGS = (
     "epochs",
@@ -173,11 +173,15 @@ class RunFacts:
         return learnt_from_text(self.variant)
 
     @property
+    def encoder_research_only(self) -> bool:
+        """Whether an encoder that it was made from may be used for research only."""
+        encoders = (self.encoder, self.teacher_encoder)
+        return any(encoder is not None and encoder.research_only for encoder in encoders)
+
+    @property
     def research_only(self) -> bool:
         """Whether something that went into the model may be used for research only."""
-        encoders = (self.encoder, self.teacher_encoder)
-        by_encoder = any(encoder is not None and encoder.research_only for encoder in encoders)
-        return by_encoder or any(corpus.research_only for corpus in self.corpora)
+        return self.encoder_research_only or any(corpus.research_only for corpus in self.corpora)
 
     @property
     def language_names(self) -> str:
@@ -216,7 +220,7 @@ class RunFacts:
     @property
     def warnings(self) -> list[str]:
         """What the run found to be wrong with the claim that no target label took part."""
-        return list(self.results.get("warnings") or [])
+        return [warning for warning in self.results.get("warnings") or [] if warning.endswith(NOT_ZERO_RESOURCE)]
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -244,8 +248,10 @@ def collect_facts(folder: Path, *, examples: int = 5, language: str | None = Non
         language: Code of the language the model is for, where the run's specs do not say it.
 
     Raises:
-        InputError: The folder holds no finished run.
+        InputError: The folder holds no finished run, or the language is no code.
     """
+    if language and not hub_codes([language]):
+        raise InputError(f"{language!r} is no language code", where="--language", remedy="give one such as sw")
     results = cleaned_results(read_results(folder), this_machine())
     marker = read_json(folder / MARKER)
     asked = marker.get("arguments", {}) if isinstance(marker, dict) else {}

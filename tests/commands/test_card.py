@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from hf_xner.cli import main
-from tests.hub.fixtures import change_results, made_run, run_folder
+from tests.hub.fixtures import change_results, conll_run, made_run, run_folder
 from tests.hub.reading import front_matter
 
-__all__ = ["made_run", "run_folder"]
+__all__ = ["conll_run", "made_run", "run_folder"]
 
 
-def test_the_card_is_printed_or_written(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["card", str(run_folder)]) == 0
+def test_the_card_is_printed_or_written(conll_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["card", str(conll_run)]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("---\n") and 'model="your-name/tsl-es"' in printed
     file = tmp_path / "card.md"
     options = ["--repo", "org/mine", "--output", str(file), "--examples", "1", "--license", "cc-by-4.0"]
-    assert main(["card", str(run_folder), *options, "--language", "ca"]) == 0
+    assert main(["card", str(conll_run), *options, "--language", "ca"]) == 0
     assert capsys.readouterr().out == f"the card is in {file}\n"
     card = file.read_text(encoding="utf-8")
     assert 'model="org/mine"' in card and front_matter(card)["license"] == "cc-by-4.0"

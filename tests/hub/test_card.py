@@ -279,6 +279,16 @@ def test_licences_come_from_the_registry_and_the_encoder(made_run: Path, conll_r
     assert front_matter(built_in)["license_name"] == "research-only"
 
 
+def test_what_was_made_from_an_encoder_for_research_gets_no_other_licence(made_run: Path):
+    with pytest.raises(InputError, match="--license: a model made from this encoder is for research only"):
+        card_of(made_run, licence="mit")
+
+
+def test_a_language_must_be_a_code(tmp_path: Path, tiny_model_dir: Path):
+    with pytest.raises(InputError, match="--language: 'klingon' is no language code; give one such as sw"):
+        collect_facts(make_run(tmp_path / "run", tiny_model_dir), language="klingon")
+
+
 def test_ones_own_files_have_no_known_licence_and_a_language_only_if_it_is_said(tmp_path: Path, tiny_model_dir: Path):
     for name in ("english", "swahili"):
         (tmp_path / name).mkdir()
@@ -389,13 +399,17 @@ def test_the_research_model_is_pointed_out(run_folder: Path, tiny_model_dir: Pat
 
 def test_teachers_that_were_given_are_named_and_suspicions_told(tmp_path: Path, tiny_model_dir: Path):
     given = {"source": [], "teacher": ["/home/alice/teachers/wikineural"], "sets": ("target_test",)}
-    warning = "the teacher wikineural is for es by its card, and may have been trained on labels of it"
+    warning = "the teacher wikineural is for es by its card, and may have been trained on labels of it: "
+    warning += "what it teaches is then no zero-resource result"
     quiet = make_run(tmp_path / "a" / "run", tiny_model_dir, **given)
     card = card_of(quiet)
     assert "- **Teacher:** `wikineural`, trained before" in card and "learnt from taggers of other languages" in card
     assert "nothing is recorded that speaks for labels" in card and "zero-resource" in front_matter(card)["tags"]
     warned = card_of(make_run(tmp_path / "b" / "run", tiny_model_dir, facts={"warnings": [warning]}, **given))
     assert f"> **Not zero-resource:** {warning}." in warned
+    other = {"warnings": ["translation left 60 of the source's 100 sentences as they were"]}
+    told = card_of(make_run(tmp_path / "c" / "run", tiny_model_dir, facts=other, **given))
+    assert "Not zero-resource" not in told and "zero-resource" in front_matter(told)["tags"]
     assert "zero-resource" not in front_matter(warned)["tags"]
 
 

@@ -29,8 +29,8 @@ def test_only_what_the_hub_has_is_named_as_its_dataset(tmp_path: Path, tiny_mode
     assert "de" not in eval_result_files(facts)[".eval_results/conll2003.yaml"].split()
 
 
-def test_the_authors_choice_of_a_licence_counts(made_run: Path):
-    data = front_matter(card_of(made_run, licence="cc-by-sa-4.0"))
+def test_the_authors_choice_of_a_licence_counts(conll_run: Path):
+    data = front_matter(card_of(conll_run, licence="cc-by-sa-4.0"))
     assert data["license"] == "cc-by-sa-4.0" and "license_name" not in data
 
 

@@ -162,9 +162,11 @@ def test_a_card_that_fails_does_not_keep_the_model(run_folder: Path, monkeypatch
     ]
 
 
-def test_what_the_author_says_is_on_the_card(made_run: Path):
+def test_what_the_author_says_is_on_the_card(conll_run: Path, made_run: Path):
     options = CardOptions(licence="cc-by-4.0", language="ca", examples=1)
-    card = text_of(plan_of(made_run, options=options), "README.md")
+    with pytest.raises(InputError, match="--license: a model made from this encoder is for research only"):
+        plan_of(made_run, options=options)
+    card = text_of(plan_of(conll_run, options=options), "README.md")
     assert "license: cc-by-4.0" in card and "# Catalan named-entity tagger" in card
     assert len(card.split("```text\n")[1].split("```")[0].replace("  gold", "gold").splitlines()) <= 2
 
