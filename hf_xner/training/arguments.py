@@ -32,3 +32,7 @@ class TokenClassificationArguments(TrainingArguments):
     ddp_find_unused_parameters: bool | None = field(default=False, metadata={"help": "Leave as it is."})
     # Arguments of forward() whose names contain "label" would otherwise be taken for tags.
     label_names: list[str] | None = field(default_factory=lambda: ["labels"], metadata={"help": "Leave as it is."})
+
+    def get_warmup_steps(self, num_training_steps: int) -> int:
+        """transformers', but never all steps: the first of a warm-up has the rate 0, so one alone trains nothing."""
+        return min(super().get_warmup_steps(num_training_steps), max(0, num_training_steps - 1))

@@ -360,3 +360,13 @@ def test_teacher_and_student_with_different_tokenizers_distil_word_by_word(
     student, own = load_tagger(str(tmp_path / "run" / MODEL))
     assert len(own) == len(letter_tokenizer) != len(tokenizer)
     assert next(word_probabilities(student, own, [["Angela", "visited"]])).shape == (2, 5)
+
+
+def test_a_training_of_one_step_changes_weights(tiny_encoder_dir: Path, tmp_path: Path):
+    """The first step of a warm-up has the rate 0: a training that is nothing but warm-up would change nothing."""
+    one_step = replace(SETTINGS, epochs=1, batch_size=26, micro_batch_size=26, warmup=0.1)
+    trained = load_file(run(tmp_path, tiny_encoder_dir, one_step) / "model.safetensors")
+    trained = {name.removeprefix("bert."): weight for name, weight in trained.items()}
+    given = load_file(tiny_encoder_dir / "model.safetensors")
+    shared = trained.keys() & given.keys()
+    assert shared and not all(torch.equal(trained[name], given[name]) for name in shared)
