@@ -7,7 +7,8 @@
     from hf_xner.launch import train
     results = train("tsl", source=["conll2003:en"], target="conll2002:es", output_dir="runs/tsl-es")
 
-Options may also come from one YAML or JSON file: `xner train tsl settings.yaml`.
+Options may also come from a YAML or JSON file; those after it go before its own:
+`xner train tsl settings.yaml --seeds 2`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ SYSTEMS = {
 }
 
 
+SETTINGS = (".yaml", ".yml", ".json")
+
+
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
     """Keeps the lines of a system's figure; shows defaults."""
 
@@ -53,11 +57,27 @@ def train(system: str, **options: Any) -> dict[str, Any]:
     from hf_xner.systems.runner import run_system
 
     module = _module(system)
-    try:
-        arguments = module.Arguments(**options)
-    except TypeError as error:
-        raise InputError(str(error), where=system, remedy=f"see `xner train {system} --help`") from error
-    return run_system(system, module, arguments)
+    unknown = sorted(set(options) - {field.name for field in fields(module.Arguments)})
+    if unknown:
+        raise InputError(f"unknown option {unknown[0]!r}", where=system, remedy=f"see `xner train {system} --help`")
+    arguments = module.Arguments(**options)
+    return run_system(system, module, arguments, command=command_of(system, arguments))
+
+
+def command_of(system: str, arguments: Any) -> list[str]:
+    """The command line that means the same as options from Python or from a file.
+
+    Args:
+        system: The system's name.
+        arguments: Its options.
+    """
+    words = ["xner", "train", system]
+    for option in fields(arguments):
+        value = getattr(arguments, option.name)
+        default = option.default_factory() if callable(option.default_factory) else option.default
+        if value not in (default, None):
+            words += [f"--{option.name}", *map(str, value if isinstance(value, list) else [value])]
+    return words
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,11 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(_overview())
             return 0
         module = _module(argv[0])
+        from_file = len(argv) > 1 and argv[1].endswith(SETTINGS)
         arguments = _parse(module, argv[0], argv[1:])
         _talk_to_people()
         from hf_xner.systems.runner import run_system
 
-        run_system(argv[0], module, arguments)
+        run_system(argv[0], module, arguments, command=command_of(argv[0], arguments) if from_file else None)
     except InputError as error:
         if _is_main_process():  # every process of a launch meets the same mistake
             print(f"xner: {error}", file=sys.stderr)
@@ -128,8 +149,11 @@ def _parse(module: Any, system: str, argv: list[str]) -> Any:
         formatter_class=_HelpFormatter,
     )
     parser.error = refuse  # type: ignore[method-assign]
-    if len(argv) == 1 and argv[0].endswith((".yaml", ".yml", ".json")):
-        return module.Arguments(**_options_in(argv[0], module.Arguments, remedy))
+    if argv and argv[0].endswith(SETTINGS):
+        settings = module.Arguments(**_options_in(argv[0], module.Arguments, remedy))
+        if len(argv) == 1:
+            return settings
+        argv = [*command_of(system, settings)[3:], *argv[1:]]  # of an option given twice the later value counts
     _, unknown = parser.parse_known_args(argv)
     if unknown:
         refuse(f"unknown option {unknown[0]!r}")
@@ -144,7 +168,9 @@ def _options_in(path: str, arguments: type, remedy: str) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             options = yaml.safe_load(file)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(str(error).splitlines()[0], where=path, remedy=remedy) from error
+        mark = getattr(error, "problem_mark", None)
+        where = path if mark is None else f"{path}:{mark.line + 1}"
+        raise InputError(str(getattr(error, "problem", error)).splitlines()[0], where=where, remedy=remedy) from error
     if not isinstance(options, dict):
         raise InputError("expected options by name, as in `target: conll2002:es`", where=path, remedy=remedy)
     unknown = sorted(set(options) - {field.name for field in fields(arguments)}, key=str)
@@ -156,7 +182,7 @@ def _options_in(path: str, arguments: type, remedy: str) -> dict[str, Any]:
 def _overview() -> str:
     width = max(map(len, SYSTEMS))
     lines = [f"  {name.ljust(width)}  {what}" for name, what in SYSTEMS.items()]
-    return "\n".join(["usage: xner train SYSTEM [options] | xner train SYSTEM settings.yaml", "", *lines])
+    return "\n".join(["usage: xner train SYSTEM [options] | xner train SYSTEM settings.yaml [options]", "", *lines])
 
 
 if __name__ == "__main__":

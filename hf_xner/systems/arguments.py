@@ -23,6 +23,7 @@ POSITIVE = (
 )
 SWITCHES = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 NOT_NEGATIVE = ("shuffle_seed", "lora_rank", "freeze_layers", "weight_decay", "warmup", "max_grad_norm")
+SHORTEST_ROW = 5  # a word of three sub-words between [CLS] and [SEP]
 EVALUATE_ON = ("source_dev", "source_test", "target_dev", "target_test")
 
 
@@ -113,6 +114,9 @@ class SystemArguments:
                     raise InputError(f"{value} is not a positive number", where=f"--{name}")
             elif name in NOT_NEGATIVE and value is not None and value < 0:
                 raise InputError(f"{value} is less than 0", where=f"--{name}")
+        if self.max_length < SHORTEST_ROW:
+            found = f"rows of {self.max_length} sub-words hold hardly a word"
+            raise InputError(found, where="--max_length", remedy=f"give {SHORTEST_ROW} or more")
         if self.warmup >= 1:
             raise InputError(f"{self.warmup} is no share of the steps", where="--warmup", remedy="give 0.1, say")
 

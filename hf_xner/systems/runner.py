@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -54,13 +54,16 @@ class System(Protocol):
         ...
 
 
-def run_system(name: str, system: System, arguments: SystemArguments) -> dict[str, Any]:
+def run_system(
+    name: str, system: System, arguments: SystemArguments, *, command: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Run a system from its options to its run folder.
 
     Args:
         name: The system's name.
         system: Its module.
         arguments: Its options.
+        command: A command line that does the same; by default this process's own.
 
     Returns:
         The content of `results.json`; for a dry run {"plan": text}.
@@ -68,7 +71,10 @@ def run_system(name: str, system: System, arguments: SystemArguments) -> dict[st
     processes = current_processes()
     if arguments.dry_run:
         return _dry_run(system, arguments, processes)
-    with RunFolder(arguments.output_dir, system=name, arguments=_kept(arguments), processes=processes) as folder:
+    kept = _kept(arguments)
+    with RunFolder(
+        arguments.output_dir, system=name, arguments=kept, command_line=command, processes=processes
+    ) as folder:
         store = StageStore(arguments.store, run_folder=folder.path)
         space = Workspace(arguments, store, processes, folder)
         sets = _open_inputs(system, space)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hf_xner import launch
+from hf_xner.errors import InputError
 from hf_xner.systems import tsl
 
 from .toy import TARGET, TARGET_WORDS, Toy, command_line, make_sentences, subprocess_environment, write_sentences
@@ -202,7 +203,7 @@ def test_an_unknown_system_is_named(capsys, argv):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("source: [a\n", r"settings\.yaml"),
+        ("source: [a\n", r"settings\.yaml:2: expected"),
         ("- source\n", r"settings\.yaml"),
         ("sauce: sample:en\noutput_dir: x\nsource: sample:en\n", r"settings\.yaml.*sauce"),
         ("output_dir: x\nsource: sample:en\nteacher_epochs: many\n", "many"),
@@ -212,11 +213,12 @@ def test_an_unknown_system_is_named(capsys, argv):
         ("output_dir: 2024\nsource: sample:en\n", "--output_dir: 2024 where text is needed"),
         ("output_dir: x\nsource: sample:en\nfreeze_embeddings: never\n", "--freeze_embeddings: 'never' is neither"),
         ("output_dir: x\nsource: sample:en\nfreeze_embeddings: 0.5\n", "--freeze_embeddings: 0.5 is neither"),
+        ("output_dir: x\nsource: sample:en\nmax_length: 3\n", "--max_length: rows of 3 sub-words hold hardly a word"),
         ("output_dir: x\nsource: sample:en\nbatch_size: 4.5\n", "--batch_size: 4.5 is not a whole number"),
         ("output_dir: x\nsource: sample:en\nmax_length: long\n", "--max_length: 'long' is not a whole number"),
     ],
     ids=["broken", "a list", "unknown key", "no number", "unknown value", "no", "no in a list", "a number for text"]
-    + ["no switch", "a number for a switch", "half a sentence", "a word for a number"],
+    + ["no switch", "a number for a switch", "no room", "half a sentence", "a word for a number"],
 )
 def test_bad_yaml_gets_one_line(tmp_path: Path, capsys, text: str, message: str):
     (tmp_path / "settings.yaml").write_text(text)
@@ -231,6 +233,30 @@ def test_quoted_switches_and_numbers_of_a_yaml_file_mean_what_they_say(toy: Toy,
     assert (quoted.freeze_embeddings, quoted.dry_run, quoted.batch_size) == (False, True, 16)
     counted = tsl.Arguments(**{**options, "freeze_embeddings": 0, "dry_run": "1", "batch_size": 2e1})
     assert (counted.freeze_embeddings, counted.dry_run, counted.batch_size) == (False, True, 20)
+
+
+def test_options_after_a_settings_file_go_before_its_own(toy: Toy, tmp_path: Path, capsys):
+    options = {**toy.options(tmp_path / "run", tmp_path / "store"), "seeds": [1], "freeze_embeddings": False}
+    (tmp_path / "a.json").write_text(json.dumps(options))
+    parsed = launch._parse(tsl, "tsl", [str(tmp_path / "a.json"), "--seeds", "2", "3", "--dry_run"])
+    expected = tsl.Arguments(**{**options, "seeds": [2, 3], "dry_run": True})
+    assert parsed == expected
+    code, error = run(capsys, ["tsl", str(tmp_path / "a.json"), "--sedes", "2"])
+    assert code == 2
+    assert_one_line(error, "unknown option '--sedes'")
+
+
+def test_options_from_a_file_or_python_become_a_command_line_that_does_the_same(toy: Toy, tmp_path: Path):
+    options = {**toy.options(tmp_path / "run", tmp_path / "store"), "seeds": [2, 3], "freeze_embeddings": False}
+    arguments = tsl.Arguments(**options)
+    words = launch.command_of("tsl", arguments)
+    assert words[:3] == ["xner", "train", "tsl"] and launch._parse(tsl, "tsl", words[3:]) == arguments
+    assert "--warmup" not in words  # what is as usual is not said
+
+
+def test_unknown_options_of_python_calls_are_named(tmp_path: Path):
+    with pytest.raises(InputError, match="tsl: unknown option 'epochs'; see `xner train tsl --help`"):
+        launch.train("tsl", source=["sample:en"], output_dir=str(tmp_path), epochs=1)
 
 
 def test_missing_yaml_gets_one_line(tmp_path: Path, capsys):
@@ -257,7 +283,7 @@ def test_yaml_and_json_give_the_options_of_the_command_line(toy: Toy, tmp_path: 
 def test_a_python_call_gets_the_same_messages(toy: Toy, tmp_path: Path):
     from hf_xner import InputError
 
-    with pytest.raises(InputError, match=r"tsl: .*unexpected keyword argument 'sauce'; see `xner train tsl --help`"):
+    with pytest.raises(InputError, match=r"tsl: unknown option 'sauce'; see `xner train tsl --help`"):
         launch.train("tsl", sauce="sample:en")
     with pytest.raises(InputError, match="'luck' is not one of"):
         launch.train("tsl", **toy.options(tmp_path / "run", tmp_path / "store", select_on="luck"))
