@@ -60,6 +60,11 @@ def add_parser(subparsers: Any) -> None:
         metavar="SPEC",
         help="unlabelled target corpus: shows case, how unspaced scripts are cut, and which translation is frequent",
     )
+    rules.add_argument(
+        "--copy_unlettered",
+        action="store_true",
+        help="copy words without a letter; by default (as published) mapped vectors give other numbers and signs",
+    )
     rules.add_argument("--seed", type=int, default=0, help="random seed of sampled case (default 0)")
     parser.add_argument("--splits", nargs="+", default=["train"], help="splits to translate (default: train)")
     parser.add_argument("--data_dir", type=Path, help="folder of the corpora")

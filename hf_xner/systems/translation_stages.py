@@ -39,6 +39,8 @@ from hf_xner.translation.vectors import WordVectors
 TRANSLATE_VERSION = 1
 MAPPING_VERSION = 1
 CORPUS = "corpus"
+READ, MANY_WORDS = 10_000, 1000  # sentences of the text, and different words that are enough to judge by
+FOREIGN = 0.15  # of the translation's words, below which they are of another language than the target's text
 MOST_UNTRANSLATED = 0.5  # of the sentences: names and numbers alone stay as they are
 # What a given translation may share with the target corpus by chance: one in a hundred of its sentences, none long.
 MOST_SHARED, LONG = 0.01, 10
@@ -102,6 +104,13 @@ class TranslatorArguments(SystemArguments):
     case: str | None = field(
         default=None,
         metadata={"help": "Case of translations: source, target (sampled from target text; default for de) or keep."},
+    )
+    copy_unlettered: bool = field(
+        default=False,
+        metadata={
+            "help": "Copy words without a letter; by default (as published) they are translated like others, and "
+            "mapped vectors give other numbers and signs."
+        },
     )
     several_words: str = field(
         default="one_token", metadata={"help": "A word translated by several: one_token, or expand (I- tags)."}
@@ -169,6 +178,7 @@ class TranslatorArguments(SystemArguments):
             keep=tuple(self.keep_types),
             case=self.case,  # type: ignore[arg-type]
             several_words=self.several_words,  # type: ignore[arg-type]
+            copy_unlettered=self.copy_unlettered,
             source_name=self._source_name(),
             target_name=self.translation_target,
             cache=self.translation_cache,
@@ -222,6 +232,7 @@ def translate_source(space: Workspace, name: str, source: Labelled) -> Labelled:
         same = count_untranslated(source.data, data)
         if same > MOST_UNTRANSLATED * len(data):
             space.warn(f"translation left {same} of the source's {len(data)} sentences as they were")
+        _warn_of_foreign_words(space, source.data, data)
     return Labelled(f"{source.spec} in {options.to or arguments.target}", source.split, data, stage.key)
 
 
@@ -233,6 +244,20 @@ def _warn_of_no_language(space: Workspace, options: TranslationOptions) -> None:
         "the target's language is not known: German case and scripts without spaces would go unnoticed; "
         "say --target_language, or FOLDER:de"
     )
+
+
+def _warn_of_foreign_words(space: Workspace, source: Dataset, translated: Dataset) -> None:
+    """Warn where the target's text has few of the words that translation brought in: is it of that language at all?"""
+    text = space.target_text.data
+    known = {word.lower() for words in text[:READ]["tokens"] for word in words}
+    brought = {
+        word.lower()
+        for words, others in zip(source[:READ]["tokens"], translated[:READ]["tokens"], strict=True)
+        for word in set(others).difference(words)
+    }
+    if len(known) >= MANY_WORDS and len(brought) >= MANY_WORDS and len(brought & known) < FOREIGN * len(brought):
+        share = len(brought & known) / len(brought)
+        space.warn(f"the target's text has only {share:.0%} of the words of the translation: is it of that language?")
 
 
 def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:

@@ -40,6 +40,8 @@ class TranslationRules:
         several_words: What becomes of a word that is translated by several: `one_token` keeps them in one token,
             joined by spaces (column files then need tabs); `expand` makes a token of each, the first with the word's
             tag, the others with I-.
+        copy_unlettered: Copy words without a letter. As released they are translated like others where the translator
+            knows them, and mapped vectors take numbers and signs for their neighbours.
         units: How words of scripts without spaces are cut, or None to leave them; tags are carried on (B-, then I-).
         split: Cuts translated phrases into words.
     """
@@ -49,6 +51,7 @@ class TranslationRules:
     casing: Casing = source_case
     casing_of_phrases: bool = False
     several_words: Literal["one_token", "expand"] = "one_token"
+    copy_unlettered: bool = False
     units: TargetUnits | None = None
     split: Callable[[str], Iterable[str]] = str.split
 
@@ -185,6 +188,8 @@ def _written(
     if piece.how == "copy":
         return copied
     if piece.how == "word":
+        if rules.copy_unlettered and not any(map(str.isalpha, words[start])):
+            return copied
         return _written_word(words[start], tags[start], table.word[words[start]], rules)
     text = table.phrase[" ".join(words[start:end])]
     translated = [] if text is None else list(rules.split(text))

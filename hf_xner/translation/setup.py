@@ -31,7 +31,8 @@ def require_one_way(ways: Mapping[str, object]) -> None:
     given = [name for name, value in ways.items() if value]
     if len(given) != 1:
         raise InputError(
-            f"found {' and '.join(given) or 'no'} way to translate", remedy=f"give one of {', '.join(ways)}"
+            f"found {' and '.join(given) or 'no'} way{'s' * (len(given) > 1)} to translate",
+            remedy=f"give one of {', '.join(ways)}",
         )
 
 
@@ -50,6 +51,7 @@ class TranslationOptions:
         case: "source" (as the source word), "target" (sampled from target text), "keep" (as translated); by default
             "target" for German and "keep" for models and services.
         several_words: See `TranslationRules`.
+        copy_unlettered: See `TranslationRules`.
         seed: Random seed of sampled case.
         source_name: Source language as the model or service names it.
         target_name: Target language likewise; by default `to`.
@@ -69,6 +71,7 @@ class TranslationOptions:
     keep: tuple[str, ...] = ("PER",)
     case: Case | None = None
     several_words: Literal["one_token", "expand"] = "one_token"
+    copy_unlettered: bool = False
     seed: int = 0
     source_name: str | None = None
     target_name: str | None = None
@@ -110,6 +113,7 @@ class TranslationOptions:
             "several_words": self.several_words,
             "units": is_unspaced(self.to),
         }
+        settings |= {"copy_unlettered": True} if self.copy_unlettered else {}
         return settings | ({"case_seed": self.seed} if self.casing == "target" else {})
 
 
@@ -174,9 +178,9 @@ def build_rules(
     """
     if options.casing == "target" and not sentences:
         raise InputError(
-            "the case of German words is sampled from target text, and there is none",
+            "the case of words (by default of German ones) is sampled from target text, and there is none",
             where="--target_text",
-            remedy="give an unlabelled corpus (conll2003:de), or --case source",
+            remedy=f"give an unlabelled corpus of {options.to or 'the target language'}, or --case source",
         )
     casing = {"keep": keep_case, "source": source_case}.get(options.casing) or SampledCase(
         sentences, seed=options.seed
@@ -186,6 +190,7 @@ def build_rules(
         keep_types=tuple(options.keep),
         casing=casing,
         several_words=options.several_words,
+        copy_unlettered=options.copy_unlettered,
         units=TargetUnits(sentences) if is_unspaced(options.to) else None,
         split=split,
     )

@@ -86,7 +86,7 @@ def test_the_written_corpus_can_be_loaded(place: Path) -> None:
 
 def test_german_case_needs_target_text(place: Path) -> None:
     command = ["translate", f"{place / 'corpus'}", "--to", "de", "--dictionary", place / "words.txt"]
-    with pytest.raises(InputError, match="--target_text: the case of German words is sampled from target text"):
+    with pytest.raises(InputError, match="--target_text: the case of words .by default of German ones. is sampled"):
         xner(*command, "--output", place / "out")
     (place / "de.txt").write_text("BANCO O\nEL O\n\n", encoding="utf-8")
     assert xner(*command, "--output", place / "out", "--target_text", place / "de.txt") == 0
@@ -98,7 +98,7 @@ def test_german_case_needs_target_text(place: Path) -> None:
     ("arguments", "message"),
     [
         (["--to", "es"], "found no way to translate; give one of --mapping, --dictionary, --model, --google"),
-        (["--to", "es", "--google", "--model", "x"], "found --model and --google way to translate"),
+        (["--to", "es", "--google", "--model", "x"], "found --model and --google ways to translate"),
         (["--google"], "--to: is needed"),
         (["--google", "--to", "es"], "--output: is needed"),
     ],

@@ -19,6 +19,7 @@ from datasets import load_from_disk
 from hf_xner.data.rows import RaggedColumn, read_soft_labels
 from hf_xner.errors import InputError
 from hf_xner.launch import train
+from hf_xner.systems import translation_stages
 from hf_xner.systems.transadv import PREFERENCE, RECIPES, VARIANTS
 from hf_xner.systems.transadv_arguments import Arguments
 from hf_xner.systems.transadv_stages import nearest_to_half
@@ -507,7 +508,7 @@ def test_translations_by_phrases_may_have_other_lengths(toy: Toy, small, tmp_pat
         ({"teacher_weights": 1}, r"--teacher_weights: \[1.0\] are no weights of four teachers"),
         ({"teacher_weights": [1.0, float("nan"), 1.0, 1.0]}, "are no weights of four teachers"),
         ({"teacher_weights": [1.0, float("inf"), 1.0, 1.0]}, "are no weights of four teachers"),
-        ({"google": True}, "found --dictionary and --google way to translate"),
+        ({"google": True}, "found --dictionary and --google ways to translate"),
         (
             {"strategy": "phrase"},
             "--strategy phrase: --dictionary translates words, not phrases; take the strategy word",
@@ -543,7 +544,7 @@ def test_a_translation_that_is_the_source_again_is_refused(toy: Toy, small, tmp_
         if translated
         else {"dictionary": str(tmp_path / "reversed.txt")}
     )
-    remedy = "give .* in the other language" if translated else "is the dictionary of these languages"
+    remedy = "give .* in the other language" if translated else "is the translation of these languages"
     with pytest.raises(InputError, match=f"no word of the source is translated; {remedy}"):
         train("transadv", **options)
     assert not stage_folders(tmp_path / "store", "train")
@@ -554,6 +555,17 @@ def test_a_translation_that_leaves_most_sentences_alone_is_told(small, tmp_path:
     options = small(tmp_path / "run", tmp_path / "store", variants=["order"], dictionary=str(tmp_path / "poor.txt"))
     (told,) = (what for what in train("transadv", **options)["warnings"] if "as they were" in what)
     assert told.startswith("translation left ")
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_translation_into_another_language_is_told(small, tmp_path: Path, monkeypatch, foreign: bool):
+    monkeypatch.setattr(translation_stages, "MANY_WORDS", 3)
+    options = small(tmp_path / "run", tmp_path / "store", variants=["order"])
+    if foreign:
+        (tmp_path / "other.txt").write_text("".join(f"{word}\tzz{word}\n" for word in SOURCE_WORDS))
+        options["dictionary"] = str(tmp_path / "other.txt")
+    warnings = train("transadv", **options)["warnings"]
+    assert any("is it of that language?" in what for what in warnings) == foreign
 
 
 def test_weights_are_only_asked_of_variants_that_average(small, tmp_path: Path):

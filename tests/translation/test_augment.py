@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from datasets import ClassLabel, Dataset, Features, List
+from datasets import ClassLabel, Dataset, Features, List, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +14,7 @@ from hf_xner.errors import InputError
 from hf_xner.translation.augment import TranslationRules, check_kept, count_untranslated, translate_corpus
 from hf_xner.translation.casing import SampledCase, keep_case, source_case
 from hf_xner.translation.segments import segments, tag_strings
+from hf_xner.translation.setup import TranslationOptions
 from hf_xner.translation.switching import code_switch, has_several_orders, refuse_other_entities, shuffle_spans
 from hf_xner.translation.translators import TableTranslator
 from hf_xner.translation.units import TargetUnits
@@ -284,3 +285,17 @@ def test_types_to_keep_must_be_there_but_for_the_usual_one():
     check_kept(corpus, [], "--keep")
     with pytest.raises(InputError, match="--keep: the corpus has no type 'LOCC'; it has LOC"):
         check_kept(corpus, ["LOCC"], "--keep")
+
+
+def test_words_without_a_letter_may_be_copied():
+    words = List(Value("string"))
+    features = Features({"id": Value("string"), "tokens": words, "ner_tags": List(ClassLabel(names=["O"]))})
+    rows = {"id": ["a"], "tokens": [["57", "points", "(", "x2"]], "ner_tags": [[0] * 4]}
+    corpus = Dataset.from_dict(rows, features=features)
+    translator = TableTranslator({"57": "65", "points": "puntos", "(": ")", "x2": "x3"})
+    copied = translate_corpus(corpus, translator, TranslationRules(copy_unlettered=True))
+    assert copied["tokens"][0] == ["57", "puntos", "(", "x3"]
+    assert translate_corpus(corpus, translator)["tokens"][0] == ["65", "puntos", ")", "x3"]
+    options = [TranslationOptions("es", dictionary="d", copy_unlettered=copy) for copy in (False, True)]
+    plain, other = (option.rule_settings() for option in options)
+    assert "copy_unlettered" not in plain and other == plain | {"copy_unlettered": True}  # keys of stages stay
