@@ -74,7 +74,7 @@ def _pair(opened: ScoredRun, arguments: argparse.Namespace) -> tuple[str, str]:
             raise InputError(
                 f"{name!r} was not scored on {arguments.set_name}",
                 where=str(opened.folder),
-                remedy=f"give {option} one of {', '.join(scored) or 'another --set'}",
+                remedy=f"give {option} one of {', '.join(scored)}" if scored else "give another --set",
             )
     if first == second:
         raise InputError(

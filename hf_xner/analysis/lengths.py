@@ -61,6 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.width <= arguments.longest:
         raise InputError("a bin of at least 1 word is needed, no wider than the longest", where="--width, --longest")
     corpus = load_corpus(arguments.corpus, data_dir=arguments.data_dir, label_map=arguments.label_map)
+    labelled = [split for split in corpus if "ner_tags" in corpus[split].column_names]
+    if arguments.split in corpus and arguments.split not in labelled and labelled:
+        raise InputError(
+            f"no tags in the split {arguments.split!r}", where=arguments.corpus, remedy=f"give --split {labelled[-1]}"
+        )
     data = require_split(corpus, arguments.split, arguments.corpus, tags=True)
     if arguments.max_sentences is not None:
         data = data.select(range(min(arguments.max_sentences, len(data))))

@@ -87,9 +87,10 @@ class WordEncoder:
         self.overlap = min(self.room // 2, max(0, max_length // 4 if overlap is None else overlap))
         self.truncate = truncate
         if self.room < 1 or (overlap is not None and overlap >= self.room):
+            shared = "" if overlap is None else f" with an overlap of {overlap}"
             raise InputError(
-                f"windows of {max_length} sub-words with an overlap of {overlap} leave no room for text",
-                remedy="raise --max_length or lower the overlap",
+                f"windows of {max_length} sub-words{shared} leave no room for text",
+                remedy="give longer ones (--max_length)" + " or a smaller overlap" * bool(shared),
             )
 
     def encode(self, sentences: Iterable[Sequence[str]], *, chunk: int = 1000) -> Iterator[list[Window]]:

@@ -173,6 +173,14 @@ class RunFacts:
         return learnt_from_text(self.variant)
 
     @property
+    def never_found(self) -> list[str]:
+        """Its types of which it found no entity in any set that it was scored on."""
+        sets = self.results["variants"].get(self.variant, {}).values()
+        figures = [scores["plain"]["per_type"] for scores in sets if "plain" in scores]
+        known = [name for name in self.types if any(name in types for types in figures)]
+        return [name for name in known if not any(types.get(name, {}).get("mean") for types in figures)]
+
+    @property
     def encoder_research_only(self) -> bool:
         """Whether an encoder that it was made from may be used for research only."""
         encoders = (self.encoder, self.teacher_encoder)
@@ -250,6 +258,8 @@ def collect_facts(folder: Path, *, examples: int = 5, language: str | None = Non
     Raises:
         InputError: The folder holds no finished run, or the language is no code.
     """
+    if examples < 0:
+        raise InputError(f"{examples} is less than 0", where="--examples", remedy="give 0 for none")
     if language and not hub_codes([language]):
         raise InputError(f"{language!r} is no language code", where="--language", remedy="give one such as sw")
     results = cleaned_results(read_results(folder), this_machine())
