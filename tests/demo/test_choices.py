@@ -9,6 +9,7 @@ import pytest
 from hf_xner.demo.choices import NO_RUN, NO_STORE, NO_TEACHER, find_choices
 from hf_xner.errors import InputError
 from hf_xner.hub.lineage import learnt_from_text
+from hf_xner.systems.summary import NOT_ZERO_RESOURCE
 from tests.hub.fixtures import change_results
 from tests.hub.made_run import make_run
 
@@ -86,7 +87,7 @@ def test_taggers_of_given_teachers_are_told_without_a_gap(tmp_path: Path, tiny_m
 
 
 def test_a_doubt_is_told_and_not_taken_for_the_use_of_labels(tmp_path: Path, tiny_model_dir: Path):
-    doubt = "the teacher de is trained on labels of conll2002:es"
+    doubt = f"the teacher de is trained on labels of conll2002:es: {NOT_ZERO_RESOURCE}"
     run = make_run(tmp_path / "run", tiny_model_dir, facts={"warnings": [doubt]})
     assert "with the help of labels" not in told(run) and f"Not zero-resource: {doubt}." in told(run)
     change_results(run, target_labels_used=True)
