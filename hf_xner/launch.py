@@ -76,7 +76,9 @@ def command_of(system: str, arguments: Any) -> list[str]:
         value = getattr(arguments, option.name)
         default = option.default_factory() if callable(option.default_factory) else option.default
         if value not in (default, None):
-            words += [f"--{option.name}", *map(str, value if isinstance(value, list) else [value])]
+            values = list(map(str, value if isinstance(value, list) else [value]))
+            dashed = len(values) == 1 and values[0].startswith("-")  # would be taken for an option
+            words += [f"--{option.name}={values[0]}"] if dashed else [f"--{option.name}", *values]
     return words
 
 
@@ -149,14 +151,20 @@ def _parse(module: Any, system: str, argv: list[str]) -> Any:
         formatter_class=_HelpFormatter,
     )
     parser.error = refuse  # type: ignore[method-assign]
+    from_file: dict[str, Any] | None = None
     if argv and argv[0].endswith(SETTINGS):
-        settings = module.Arguments(**_options_in(argv[0], module.Arguments, remedy))
-        if len(argv) == 1:
-            return settings
-        argv = [*command_of(system, settings)[3:], *argv[1:]]  # of an option given twice the later value counts
+        from_file = _options_in(argv[0], module.Arguments, remedy)
+        argv = argv[1:]
+    for action in parser._actions:
+        if action.nargs == "+":  # an option without a value is an empty list
+            action.nargs = "*"
+        if from_file is not None:  # only what is given goes before the file's
+            action.default, action.required = argparse.SUPPRESS, False
     _, unknown = parser.parse_known_args(argv)
     if unknown:
         refuse(f"unknown option {unknown[0]!r}")
+    if from_file is not None:
+        return module.Arguments(**from_file | vars(parser.parse_args(argv)))
     return parser.parse_args_into_dataclasses(argv)[0]
 
 

@@ -7,7 +7,7 @@ import operator
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from hf_xner.errors import InputError
 from hf_xner.models.builtin import ENCODERS
@@ -93,6 +93,8 @@ class SystemArguments:
         """Coerce what YAML files give as strings, and refuse what cannot be meant."""
         kinds = get_type_hints(type(self))
         for name, value in vars(self).items():
+            if value is None and type(None) not in get_args(kinds[name]):
+                raise InputError("no value", where=f"--{name}", remedy="give one, or leave it out for the default")
             setattr(self, name, _coerced(name, value, kinds[name]))
         self._check()
 

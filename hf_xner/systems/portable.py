@@ -20,8 +20,19 @@ def without_machine_paths(value: Any) -> Any:
     if isinstance(value, dict):
         return {_cut(key): without_machine_paths(item) for key, item in value.items()}
     if isinstance(value, list):
+        # A word of a command line may be a path with blanks in it.
+        value = [
+            _last_part(item) if isinstance(item, str) and item.startswith(("/", "~/")) else item for item in value
+        ]
         return [without_machine_paths(item) for item in value]
     return value
+
+
+def _last_part(item: Any) -> Any:
+    """Of a list's item, a word of a command line say, that is a path as a whole: it may have blanks in it."""
+    if not isinstance(item, str) or not item.startswith(("/", "~/")):
+        return item
+    return item.rstrip("/").rpartition("/")[2] or item
 
 
 def _cut(text: str) -> str:

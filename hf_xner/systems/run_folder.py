@@ -45,6 +45,7 @@ LOG = "log.txt"
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate")
 REMEDY = "give another --output_dir"
 # Where a run puts its files does not make it another run.
+LATER = {"copy_unlettered": False}  # options that older runs did not have, and what they did all the same
 NOT_PART_OF_A_RUN = ("output_dir", "store", "data_dir", "micro_batch_size")
 
 logger = logging.getLogger(__name__)
@@ -253,7 +254,8 @@ class RunFolder:
 
 
 def _compared(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if name not in NOT_PART_OF_A_RUN}
+    kept = {name: value for name, value in arguments.items() if name not in NOT_PART_OF_A_RUN}
+    return {name: value for name, value in kept.items() if name not in LATER or value != LATER[name]}
 
 
 def _now() -> str:

@@ -213,12 +213,13 @@ def test_an_unknown_system_is_named(capsys, argv):
         ("output_dir: 2024\nsource: sample:en\n", "--output_dir: 2024 where text is needed"),
         ("output_dir: x\nsource: sample:en\nfreeze_embeddings: never\n", "--freeze_embeddings: 'never' is neither"),
         ("output_dir: x\nsource: sample:en\nfreeze_embeddings: 0.5\n", "--freeze_embeddings: 0.5 is neither"),
+        ("output_dir: x\nsource: sample:en\nmax_length: null\n", "--max_length: no value; give one, or leave it out"),
         ("output_dir: x\nsource: sample:en\nmax_length: 3\n", "--max_length: rows of 3 sub-words hold hardly a word"),
         ("output_dir: x\nsource: sample:en\nbatch_size: 4.5\n", "--batch_size: 4.5 is not a whole number"),
         ("output_dir: x\nsource: sample:en\nmax_length: long\n", "--max_length: 'long' is not a whole number"),
     ],
     ids=["broken", "a list", "unknown key", "no number", "unknown value", "no", "no in a list", "a number for text"]
-    + ["no switch", "a number for a switch", "no room", "half a sentence", "a word for a number"],
+    + ["no switch", "a number for a switch", "nothing", "no room", "half a sentence", "a word for a number"],
 )
 def test_bad_yaml_gets_one_line(tmp_path: Path, capsys, text: str, message: str):
     (tmp_path / "settings.yaml").write_text(text)
@@ -246,8 +247,17 @@ def test_options_after_a_settings_file_go_before_its_own(toy: Toy, tmp_path: Pat
     assert_one_line(error, "unknown option '--sedes'")
 
 
+def test_options_after_a_settings_file_may_be_what_it_lacks(tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("source: [sample:en]\ntarget: sample:nl\n")
+    sources = ["--source", "sample:en", "sample:es", "--output_dir", "r"]
+    parsed = launch._parse(tsl, "tsl", [str(tmp_path / "a.yaml"), *sources])
+    assert parsed == launch._parse(tsl, "tsl", [*sources, "--target", "sample:nl"])
+    assert parsed.variants == launch._parse(tsl, "tsl", [*sources, "--target", "sample:nl"]).variants != ["mt", "tsl"]
+
+
 def test_options_from_a_file_or_python_become_a_command_line_that_does_the_same(toy: Toy, tmp_path: Path):
     options = {**toy.options(tmp_path / "run", tmp_path / "store"), "seeds": [2, 3], "freeze_embeddings": False}
+    options |= {"evaluate_on": [], "output_dir": "-run"}
     arguments = tsl.Arguments(**options)
     words = launch.command_of("tsl", arguments)
     assert words[:3] == ["xner", "train", "tsl"] and launch._parse(tsl, "tsl", words[3:]) == arguments

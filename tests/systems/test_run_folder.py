@@ -228,3 +228,17 @@ def test_write_json_is_all_or_nothing(tmp_path: Path):
     with pytest.raises(TypeError, match=r"a\.json\.a: object has no place"):
         write_json(path, {"a": object()})
     assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_path_with_blanks_in_a_command_is_cut_as_a_whole():
+    words = ["xner", "train", "--output_dir", "/home/alice smith/runs/x y", "--store", "~/bob/my store/", "/"]
+    assert without_machine_paths(words) == ["xner", "train", "--output_dir", "x y", "--store", "my store", "/"]
+
+
+def test_a_run_from_before_an_option_is_the_same_run(tmp_path: Path):
+    with RunFolder(tmp_path / "run", system="unitrans", arguments={"source": ["a"]}):
+        pass
+    with RunFolder(tmp_path / "run", system="unitrans", arguments={"source": ["a"], "copy_unlettered": False}):
+        pass
+    with pytest.raises(InputError, match="copy_unlettered: None there, True here"):
+        RunFolder(tmp_path / "run", system="unitrans", arguments={"source": ["a"], "copy_unlettered": True})
