@@ -174,7 +174,7 @@ class RunFacts:
 
     @property
     def never_found(self) -> list[str]:
-        """Its types of which it found no entity in any set that it was scored on."""
+        """Its types with an F1 of 0 in every set that it was scored on."""
         sets = self.results["variants"].get(self.variant, {}).values()
         figures = [scores["plain"]["per_type"] for scores in sets if "plain" in scores]
         known = [name for name in self.types if any(name in types for types in figures)]

@@ -7,6 +7,7 @@ translated = translate(source, translator)                a labelled corpus, tag
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -39,8 +40,9 @@ from hf_xner.translation.vectors import WordVectors
 TRANSLATE_VERSION = 1
 MAPPING_VERSION = 1
 CORPUS = "corpus"
-READ, MANY_WORDS = 10_000, 1000  # sentences of the text, and different words that are enough to judge by
-FOREIGN = 0.15  # of the translation's words, below which they are of another language than the target's text
+# Text of so many different words, of so many sentences at most, has 23 to 79 % of the 100 words that translation into
+# its language brings in most often (en to ar, es, ko, nl, measured), and 0 to 12 % of those of another language.
+READ, MANY_WORDS, FREQUENT, FOREIGN = 10_000, 2000, 100, 0.15
 MOST_UNTRANSLATED = 0.5  # of the sentences: names and numbers alone stay as they are
 # What a given translation may share with the target corpus by chance: one in a hundred of its sentences, none long.
 MOST_SHARED, LONG = 0.01, 10
@@ -247,17 +249,19 @@ def _warn_of_no_language(space: Workspace, options: TranslationOptions) -> None:
 
 
 def _warn_of_foreign_words(space: Workspace, source: Dataset, translated: Dataset) -> None:
-    """Warn where the target's text has few of the words that translation brought in: is it of that language at all?"""
-    text = space.target_text.data
-    known = {word.lower() for words in text[:READ]["tokens"] for word in words}
-    brought = {
-        word.lower()
-        for words, others in zip(source[:READ]["tokens"], translated[:READ]["tokens"], strict=True)
-        for word in set(others).difference(words)
-    }
-    if len(known) >= MANY_WORDS and len(brought) >= MANY_WORDS and len(brought & known) < FOREIGN * len(brought):
-        share = len(brought & known) / len(brought)
-        space.warn(f"the target's text has only {share:.0%} of the words of the translation: is it of that language?")
+    """Warn where the target's text lacks the most frequent words that translation brought in: is it that language?"""
+    known = {word.lower() for words in space.target_text.data[:READ]["tokens"] for word in words}
+    pairs = zip(source[:READ]["tokens"], translated[:READ]["tokens"], strict=True)
+    brought = Counter(
+        part.lower() for words, others in pairs for word in set(others).difference(words) for part in word.split()
+    )
+    frequent = [word for word, _ in brought.most_common(FREQUENT)]
+    there = len(known.intersection(frequent))
+    if len(known) >= MANY_WORDS and len(frequent) == FREQUENT and there < FOREIGN * FREQUENT:
+        space.warn(
+            f"the target's text has only {there} of the {FREQUENT} most frequent words that translation brought in: "
+            "is it of that language?"
+        )
 
 
 def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:

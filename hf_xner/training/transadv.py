@@ -115,6 +115,8 @@ class AdversarialTrainer(TokenClassificationTrainer):
         if self.lr_scheduler is None:
             phased = self._phased
             steps = -(-num_training_steps // len(self.phases))
+            # Of what is over after whole turns not every phase has a step: no phase may be all warm-up.
+            warmup = min(self.args.get_warmup_steps(steps), max(0, num_training_steps // len(self.phases) - 1))
             options: Any = self.args.lr_scheduler_kwargs
             schedules: Any = PhasedScheduler(
                 phased,
@@ -122,7 +124,7 @@ class AdversarialTrainer(TokenClassificationTrainer):
                     phase: get_scheduler(
                         self.args.lr_scheduler_type,
                         optimizer=phased.optimizers[phase],
-                        num_warmup_steps=self.args.get_warmup_steps(steps),
+                        num_warmup_steps=warmup,
                         num_training_steps=steps,
                         scheduler_specific_kwargs=options,
                     )

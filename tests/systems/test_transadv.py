@@ -560,6 +560,7 @@ def test_a_translation_that_leaves_most_sentences_alone_is_told(small, tmp_path:
 @pytest.mark.parametrize("foreign", [False, True])
 def test_a_translation_into_another_language_is_told(small, tmp_path: Path, monkeypatch, foreign: bool):
     monkeypatch.setattr(translation_stages, "MANY_WORDS", 3)
+    monkeypatch.setattr(translation_stages, "FREQUENT", 3)
     options = small(tmp_path / "run", tmp_path / "store", variants=["order"])
     if foreign:
         (tmp_path / "other.txt").write_text("".join(f"{word}\tzz{word}\n" for word in SOURCE_WORDS))
