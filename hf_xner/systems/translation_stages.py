@@ -7,13 +7,12 @@ translated = translate(source, translator)                a labelled corpus, tag
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, load_from_disk
+from datasets import load_from_disk
 
 from hf_xner.data.checks import refuse_same_corpus, require_split
 from hf_xner.data.specs import parse_spec
@@ -23,6 +22,7 @@ from hf_xner.inference.text import split_words
 from hf_xner.model_digest import model_digest
 from hf_xner.systems.arguments import SystemArguments, check_choice
 from hf_xner.systems.stages import Stage
+from hf_xner.systems.translation_checks import check_translation, refuse_tags_of_target, warn_of_no_language
 from hf_xner.systems.workspace import Labelled, Workspace
 from hf_xner.translation.adversarial import AdversarialSettings
 from hf_xner.translation.augment import STRATEGIES, check_kept, count_untranslated, translate_corpus
@@ -40,12 +40,6 @@ from hf_xner.translation.vectors import WordVectors
 TRANSLATE_VERSION = 1
 MAPPING_VERSION = 1
 CORPUS = "corpus"
-# Text of so many different words, of so many sentences at most, has 23 to 79 % of the 100 words that translation into
-# its language brings in most often (en to ar, es, ko, nl, measured), and 0 to 12 % of those of another language.
-READ, MANY_WORDS, FREQUENT, FOREIGN = 10_000, 2000, 100, 0.15
-MOST_UNTRANSLATED = 0.5  # of the sentences: names and numbers alone stay as they are
-# What a given translation may share with the target corpus by chance: one in a hundred of its sentences, none long.
-MOST_SHARED, LONG = 0.01, 10
 
 
 @dataclass
@@ -208,7 +202,7 @@ def translate_source(space: Workspace, name: str, source: Labelled) -> Labelled:
         return _given(space, arguments.translated, source)
     options = arguments.translation_options()
     check_kept(source.data, options.keep, "--keep_types")
-    _warn_of_no_language(space, options)
+    warn_of_no_language(space, options)
     digest, translator = _translator(space, arguments, options)
     inputs = {"source": source.digest, "translator": digest}
     if options.reads_target_text:
@@ -231,37 +225,8 @@ def translate_source(space: Workspace, name: str, source: Labelled) -> Labelled:
     folder = space.run(stage, work, collective=False)
     data = source.data if space.store.dry_run else load_from_disk(str(folder / CORPUS))
     if not space.store.dry_run:
-        same = count_untranslated(source.data, data)
-        if same > MOST_UNTRANSLATED * len(data):
-            space.warn(f"translation left {same} of the source's {len(data)} sentences as they were")
-        _warn_of_foreign_words(space, source.data, data)
+        check_translation(space, source.data, data)
     return Labelled(f"{source.spec} in {options.to or arguments.target}", source.split, data, stage.key)
-
-
-def _warn_of_no_language(space: Workspace, options: TranslationOptions) -> None:
-    """Tell that no rule of a certain language is followed where nothing says which it is."""
-    if options.to:
-        return
-    space.warn(
-        "the target's language is not known: German case and scripts without spaces would go unnoticed; "
-        "say --target_language, or FOLDER:de"
-    )
-
-
-def _warn_of_foreign_words(space: Workspace, source: Dataset, translated: Dataset) -> None:
-    """Warn where the target's text lacks the most frequent words that translation brought in: is it that language?"""
-    known = {word.lower() for words in space.target_text.data[:READ]["tokens"] for word in words}
-    pairs = zip(source[:READ]["tokens"], translated[:READ]["tokens"], strict=True)
-    brought = Counter(
-        part.lower() for words, others in pairs for word in set(others).difference(words) for part in word.split()
-    )
-    frequent = [word for word, _ in brought.most_common(FREQUENT)]
-    there = len(known.intersection(frequent))
-    if len(known) >= MANY_WORDS and len(frequent) == FREQUENT and there < FOREIGN * FREQUENT:
-        space.warn(
-            f"the target's text has only {there} of the {FREQUENT} most frequent words that translation brought in: "
-            "is it of that language?"
-        )
 
 
 def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
@@ -280,31 +245,8 @@ def _given(space: Workspace, spec: str, source: Labelled) -> Labelled:
     # Its tags must be the source's: a part of the target corpus would bring the target's own.
     refuse_other_entities(source.data, data)
     count_untranslated(source.data, data, f"--translated {spec}", f"give {source.name} in the other language")
-    _refuse_tags_of_target(source.data, data, target, spec)
+    refuse_tags_of_target(source.data, data, target, spec)
     return _with_tags_of(source, space.labelled(spec, source.split))
-
-
-def _refuse_tags_of_target(source: Dataset, given: Dataset, target: DatasetDict, spec: str) -> None:
-    """Refuse a translation that shares sentences with the target corpus, and so perhaps their tags.
-
-    What is left of a source sentence as it was, and sentences without entities, can bring no tag. Short sentences may
-    be the same by chance, so a few may.
-
-    Raises:
-        InputError: More than `MOST_SHARED` of them are the target's, or one of more than `LONG` words is.
-    """
-    tagged = [split for split in target.values() if "ner_tags" in split.column_names]
-    theirs = {tuple(tokens) for split in tagged for tokens in split["tokens"]}
-    rows = zip(source["tokens"], given["tokens"], tag_strings(given), strict=True)
-    shared = [words for ours, words, tags in rows if words != ours and set(tags) != {"O"} and tuple(words) in theirs]
-    longest: list[str] = max(shared, key=len, default=[])
-    if len(shared) > MOST_SHARED * len(given) or len(longest) > LONG:
-        raise InputError(
-            f"{len(shared)} of its {len(given)} sentences stand in the target corpus, whose tags must not train: "
-            f"{' '.join(longest)!r}, say",
-            where=f"--translated {spec}",
-            remedy="give a translation of the source",
-        )
 
 
 def _with_tags_of(source: Labelled, other: Labelled) -> Labelled:

@@ -19,7 +19,7 @@ from datasets import load_from_disk
 from hf_xner.data.rows import RaggedColumn, read_soft_labels
 from hf_xner.errors import InputError
 from hf_xner.launch import train
-from hf_xner.systems import translation_stages
+from hf_xner.systems import translation_checks
 from hf_xner.systems.transadv import PREFERENCE, RECIPES, VARIANTS
 from hf_xner.systems.transadv_arguments import Arguments
 from hf_xner.systems.transadv_stages import nearest_to_half
@@ -559,8 +559,8 @@ def test_a_translation_that_leaves_most_sentences_alone_is_told(small, tmp_path:
 
 @pytest.mark.parametrize("foreign", [False, True])
 def test_a_translation_into_another_language_is_told(small, tmp_path: Path, monkeypatch, foreign: bool):
-    monkeypatch.setattr(translation_stages, "MANY_WORDS", 3)
-    monkeypatch.setattr(translation_stages, "FREQUENT", 3)
+    monkeypatch.setattr(translation_checks, "MANY_WORDS", 3)
+    monkeypatch.setattr(translation_checks, "FREQUENT", 3)
     options = small(tmp_path / "run", tmp_path / "store", variants=["order"])
     if foreign:
         (tmp_path / "other.txt").write_text("".join(f"{word}\tzz{word}\n" for word in SOURCE_WORDS))

@@ -20,7 +20,8 @@ from hf_xner.launch import train
 from hf_xner.systems import unitrans
 from hf_xner.systems.processes import SingleProcess
 from hf_xner.systems.stages import StageStore
-from hf_xner.systems.translation_stages import _refuse_tags_of_target, translate_source
+from hf_xner.systems.translation_checks import refuse_tags_of_target
+from hf_xner.systems.translation_stages import translate_source
 from hf_xner.systems.unitrans import VARIANTS, Arguments
 from hf_xner.systems.workspace import Workspace
 
@@ -196,7 +197,7 @@ def test_one_shared_sentence_may_be_chance_only_if_it_is_short(words: int, refus
     source, given = rows("in"), rows("em")
     target = DatasetDict(test=given.select([0]))
     with pytest.raises(InputError, match="1 of its 200 sentences") if refused else nullcontext():
-        _refuse_tags_of_target(source, given, target, "some:eo")
+        refuse_tags_of_target(source, given, target, "some:eo")
 
 
 @pytest.mark.parametrize(
